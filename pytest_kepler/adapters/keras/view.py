@@ -1,0 +1,636 @@
+"""A Keras 3 model as the checks see it: its graph, losses, and one forward batch."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+
+from pytest_kepler.adapters.views import (
+    BATCH_CELLS,
+    BATCH_ROWS,
+    Array,
+    FirstSignal,
+    Layer,
+    Loss,
+    LossKind,
+    ModelView,
+    NotApplicable,
+    Output,
+    as_array,
+    is_dataset,
+    is_frame,
+    is_series,
+    take_rows,
+)
+
+_LOSS_KINDS: Final[Mapping[str, LossKind]] = {
+    "binary_crossentropy": "binary",
+    "binary_focal_crossentropy": "binary",
+    "categorical_crossentropy": "categorical",
+    "categorical_focal_crossentropy": "categorical",
+    "sparse_categorical_crossentropy": "sparse",
+    "huber": "numeric",
+    "log_cosh": "numeric",
+    "mean_absolute_error": "numeric",
+    "mean_absolute_percentage_error": "numeric",
+    "mean_squared_error": "numeric",
+    "mean_squared_logarithmic_error": "numeric",
+    "poisson": "numeric",
+}
+#: Layers that hand their input on: moved, dropped or cut, but not changed in value.
+_PASSIVE: Final = {
+    "ActivityRegularization",
+    "AlphaDropout",
+    "Cropping1D",
+    "Cropping2D",
+    "Dropout",
+    "Flatten",
+    "GaussianDropout",
+    "GaussianNoise",
+    "Identity",
+    "Masking",
+    "Permute",
+    "RepeatVector",
+    "Reshape",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+    "SpatialDropout3D",
+    "ZeroPadding1D",
+    "ZeroPadding2D",
+}
+_KINDS: Final[Mapping[str, str]] = {
+    "BatchNormalization": "batchnorm",
+    "Bidirectional": "recurrent",
+    "Conv1D": "conv",
+    "Conv1DTranspose": "conv",
+    "Conv2D": "conv",
+    "Conv2DTranspose": "conv",
+    "Conv3D": "conv",
+    "Conv3DTranspose": "conv",
+    "Dense": "dense",
+    "DepthwiseConv1D": "conv",
+    "DepthwiseConv2D": "conv",
+    "Embedding": "embedding",
+    "GRU": "recurrent",
+    "InputLayer": "input",
+    "LSTM": "recurrent",
+    "SeparableConv1D": "conv",
+    "SeparableConv2D": "conv",
+    "SimpleRNN": "recurrent",
+}
+_ACTIVATION_LAYERS: Final[Mapping[str, str]] = {
+    "ELU": "elu",
+    "LeakyReLU": "leaky_relu",
+    "PReLU": "prelu",
+    "ReLU": "relu",
+    "Softmax": "softmax",
+}
+_STD_ERRORS = 5.0
+_FRESH_SHARE = 0.9
+
+
+def matches(model: object) -> bool:
+    """Tell whether `model` is a Keras model, without importing Keras."""
+    keras = sys.modules.get("keras")
+    kind = getattr(keras, "Model", None)
+    return kind is not None and isinstance(model, kind)
+
+
+@dataclass(frozen=True)
+class KerasView(ModelView):
+    """A Keras model and the inputs that it is about to be trained on."""
+
+    source: Any = None
+    #: Added to the seeds of random layers, which answer alike from equal seeds.
+    seed_shift: int = 0
+
+    @cached_property
+    def _built(self) -> Any:
+        """The model itself if it is built, else a built clone of it."""
+        if self.model.built:
+            # `build` of a subclassed model may leave its layers without weights.
+            if not all(layer.built for layer in self.model._flatten_layers()):  # noqa: SLF001
+                raise NotApplicable("the model is not built")
+            return self.model
+        keras = sys.modules["keras"]
+        if not isinstance(self.model, keras.Sequential):
+            raise NotApplicable("the model is not built")
+        inputs = self._batch
+        shape = getattr(inputs, "shape", None)
+        if shape is None:
+            raise NotApplicable("the model is not built")
+        with untouched_globals():
+            clone = keras.models.clone_model(self.model)
+            clone.build((None, *shape[1:]))
+            for ours, theirs in zip(clone.layers, self.model.layers, strict=True):
+                _copy_state(theirs, ours)
+        return clone
+
+    @cached_property
+    def _batch(self) -> Any:
+        """The first rows of the inputs, in the form that the model takes."""
+        X = self.source
+        if is_dataset(X):
+            from pytest_kepler.adapters.keras.datasets import read_dataset
+
+            X = read_dataset(X)[0]
+        if X is None:
+            raise NotApplicable("no inputs were given")
+        if isinstance(X, Mapping):
+            return {name: _rows(part) for name, part in X.items()}
+        if isinstance(X, list | tuple) and X and all(hasattr(part, "shape") for part in X):
+            return [_rows(part) for part in X]
+        return _rows(X)
+
+    @cached_property
+    def _graph(self) -> tuple[list[Any], dict[int, list[int]], list[Any]]:
+        """(operations in order, inputs of each by position, output tensors)."""
+        model = self._built
+        outputs = getattr(model, "outputs", None)
+        if not outputs or not all(hasattr(tensor, "_keras_history") for tensor in outputs):
+            raise NotApplicable("the graph of a subclassed model cannot be seen")
+        operations: list[Any] = []
+        positions: dict[int, int] = {}
+        inputs: dict[int, list[int]] = {}
+        # An explicit stack: deep networks exceed Python's limit on recursion.
+        stack = [(tensor._keras_history, False) for tensor in reversed(outputs)]  # noqa: SLF001
+        while stack:
+            history, is_done = stack.pop()
+            operation = history.operation
+            if id(operation) in positions:
+                continue
+            sources = _input_tensors(history)
+            if is_done:
+                positions[id(operation)] = len(operations)
+                inputs[len(operations)] = [
+                    positions[id(tensor._keras_history.operation)]  # noqa: SLF001
+                    for tensor in sources
+                    if id(tensor._keras_history.operation) in positions  # noqa: SLF001
+                ]
+                operations.append(operation)
+                continue
+            stack.append((history, True))
+            stack.extend((tensor._keras_history, False) for tensor in reversed(sources))  # noqa: SLF001
+        return operations, inputs, list(outputs)
+
+    @property
+    def backend(self) -> str:
+        """The numerical backend: ``tensorflow``, ``jax`` or ``torch``."""
+        return str(sys.modules["keras"].backend.backend())
+
+    @cached_property
+    def layers(self) -> Sequence[Layer]:
+        """The layers in graph order."""
+        operations, inputs, _ = self._graph
+        readers = [0] * len(operations)
+        for sources in inputs.values():
+            for position in sources:
+                readers[position] += 1
+        return [
+            _layer(operation, tuple(inputs[position]), readers[position])
+            for position, operation in enumerate(operations)
+        ]
+
+    @cached_property
+    def outputs(self) -> Sequence[Output]:
+        """The outputs with their losses."""
+        losses = self.losses
+        try:
+            tensors = self._graph[2]
+        except NotApplicable:
+            return self._outputs_by_batch(losses)
+        names = list(getattr(self._built, "output_names", [])) or [""] * len(tensors)
+        return [
+            _output(tensor, names[i], losses[i] if i < len(losses) else None)
+            for i, tensor in enumerate(tensors)
+        ]
+
+    def _outputs_by_batch(self, losses: Sequence[Loss | None]) -> Sequence[Output]:
+        found = self.batch_outputs
+        return [
+            Output(
+                name=f"output {i}" if len(found) > 1 else "output",
+                units=array.shape[-1] if array.ndim > 1 else 1,
+                rank=array.ndim,
+                activation="unknown",
+                loss=losses[i] if i < len(losses) else None,
+            )
+            for i, array in enumerate(found)
+        ]
+
+    @cached_property
+    def losses(self) -> Sequence[Loss | None]:
+        """The loss of each output; None where there is none."""
+        config = getattr(getattr(self.model, "_compile_config", None), "config", None)
+        if not self.model.compiled or config is None:
+            return []
+        given = config.get("loss")
+        model = type(self.model)
+        if _is_overridden(model, "train_step") or _is_overridden(model, "compute_loss"):
+            return [Loss("custom", "a training step of its own")] * 64
+        if isinstance(given, Mapping):
+            names = list(getattr(self.model, "output_names", []))
+            return [_loss(given.get(name)) for name in names]
+        if isinstance(given, list | tuple):
+            return [_loss(part) for part in given]
+        n_outputs = len(getattr(self.model, "outputs", None) or [None])
+        return [_loss(given)] * n_outputs
+
+    @cached_property
+    def batch_outputs(self) -> Sequence[Array]:
+        """The outputs on the first rows, in inference mode."""
+        if any(getattr(layer, "stateful", False) for layer in self.model.layers):
+            raise NotApplicable("a stateful network would be changed by a forward pass")
+        model = self._built
+        with untouched_globals(), _untouched_seeds(model, self.seed_shift), _quiet_failures():
+            found = model(_tensors(self._batch), training=False)
+        if isinstance(found, Mapping):
+            found = list(found.values())
+        if not isinstance(found, list | tuple):
+            found = [found]
+        return [as_array(_to_numpy(part)) for part in found]
+
+    @cached_property
+    def first_signals(self) -> Sequence[FirstSignal]:
+        """The pre-activations of the layers that see the inputs first."""
+        operations, inputs, _ = self._graph
+        layers = self.layers
+        signals = []
+        for position in self._first_weighted():
+            layer = layers[position]
+            if layer.kind not in {"dense", "conv", "recurrent"} or not layer.is_trainable:
+                continue
+            z = self._pre_activation(operations[position])
+            rms = float(np.sqrt(np.mean(np.square(z, dtype=np.float64))))
+            normalised = layer.activation == "linear" and any(
+                layers[reader].kind == "batchnorm"
+                for reader, sources in inputs.items()
+                if position in sources
+            )
+            signals.append(FirstSignal(layer.name, rms, len(z), normalised))
+        if not signals:
+            raise NotApplicable("no dense, convolutional or recurrent layer sees the inputs first")
+        return signals
+
+    def _first_weighted(self) -> list[int]:
+        """Positions of the weighted layers without a weighted layer before them."""
+        operations, inputs, _ = self._graph
+        behind: dict[int, bool] = {}
+        first = []
+        for position, operation in enumerate(operations):
+            covered = any(behind[source] for source in inputs[position])
+            is_weighted = bool(getattr(operation, "trainable_weights", None))
+            if is_weighted and not covered:
+                first.append(position)
+            behind[position] = covered or is_weighted
+        return first
+
+    def _pre_activation(self, layer: Any) -> Array:
+        keras = sys.modules["keras"]
+        entry = _input_tensors(layer.output._keras_history)  # noqa: SLF001
+        model = self._built
+        with untouched_globals(), _untouched_seeds(model), _quiet_failures():
+            before = keras.Model(model.inputs, entry[0])
+            x = before(_tensors(self._batch_as_inputs()), training=False)
+            return _linear_part(layer, x)
+
+    def _batch_as_inputs(self) -> Any:
+        """Return the batch as the list of tensors that a functional model takes."""
+        batch = self._batch
+        if not isinstance(batch, Mapping):
+            return batch
+        names = [getattr(tensor, "name", "") for tensor in self._built.inputs]
+        if set(names) <= set(batch):
+            return [batch[name] for name in names]
+        return list(batch.values())
+
+    @cached_property
+    def is_fresh(self) -> bool:
+        """Whether at least 90 % of the weights in kernels are as their initializers made them."""
+        if not self.model.built:
+            return True
+        optimizer = getattr(self.model, "optimizer", None)
+        if optimizer is not None and int(_to_numpy(optimizer.iterations)) > 0:
+            return False
+        fresh = total = 0
+        for layer in self.model._flatten_layers():  # noqa: SLF001 - nested models included
+            if type(layer).__name__ == "BatchNormalization" and not _is_untrained_norm(layer):
+                return False
+            kernel = getattr(layer, "kernel", None)
+            kind = _KINDS.get(type(layer).__name__)
+            is_known = kind in {"dense", "conv"} and hasattr(layer, "kernel_initializer")
+            if kernel is None or not is_known:
+                continue
+            size = int(np.prod(kernel.shape))
+            total += size
+            fresh += size if _is_initial(layer, kernel) else 0
+        return total == 0 or fresh >= _FRESH_SHARE * total
+
+
+def view(model: Any, X: Any = None, *, seed_shift: int = 0) -> KerasView:
+    """Return the view of a Keras model that is about to be trained on `X`."""
+    return KerasView(
+        framework="keras",
+        model=model,
+        name=type(model).__name__,
+        tolerates_missing=_begins_with_mask(model),
+        source=X,
+        seed_shift=seed_shift,
+    )
+
+
+def _begins_with_mask(model: Any) -> bool:
+    """Tell whether missing values may be meant: a mask, or a first layer of the user's own."""
+    keras = sys.modules["keras"]
+    if not isinstance(model, keras.Sequential) and not hasattr(model, "operations"):
+        return False
+    layers = [layer for layer in model.layers if type(layer).__name__ != "InputLayer"]
+    if not layers:
+        return False
+    return any(type(layer).__name__ == "Masking" for layer in layers) or not type(
+        layers[0]
+    ).__module__.startswith("keras.")
+
+
+# --- Leaving no trace ---------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def untouched_globals() -> Iterator[None]:
+    """Restore the random states and Keras' counters of names after a probe."""
+    from keras.src.backend.common import global_state
+
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - the user's state
+    names = global_state.get_global_attribute("object_name_uids")
+    names_before = None if names is None else dict(names)
+    generator = global_state.get_global_attribute("global_seed_generator")
+    seed_before = None if generator is None else _to_numpy(generator.state)
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002 - the user's state
+        if names is not None and names_before is not None:
+            names.clear()
+            names.update(names_before)
+        if generator is None:
+            global_state.set_global_attribute("global_seed_generator", None)
+        else:
+            generator.state.assign(seed_before)
+
+
+@contextlib.contextmanager
+def _untouched_seeds(model: Any, shift: int = 0) -> Iterator[None]:
+    """Restore the seeds that layers such as Dropout keep in variables."""
+    seeds = [v for v in model.variables if "seed_generator" in getattr(v, "path", "")]
+    before = [_to_numpy(seed) for seed in seeds]
+    try:
+        for seed, value in zip(seeds, before, strict=True):
+            if shift:
+                seed.assign(value + np.asarray(shift, dtype=value.dtype))
+        yield
+    finally:
+        for seed, value in zip(seeds, before, strict=True):
+            seed.assign(value)
+
+
+@contextlib.contextmanager
+def _quiet_failures() -> Iterator[None]:
+    try:
+        yield
+    except NotApplicable:
+        raise
+    except Exception as error:
+        summary = str(error).strip().splitlines()
+        first = summary[0] if summary else type(error).__name__
+        raise NotApplicable(f"the model cannot be called on the first rows: {first}") from error
+
+
+# --- Reading one layer --------------------------------------------------------------------
+
+
+def _rows(X: Any) -> Any:
+    if is_frame(X) or is_series(X):
+        return np.asarray(take_rows(X, BATCH_ROWS))
+    array = as_array(X) if isinstance(X, list | tuple) else X
+    if not hasattr(array, "shape"):
+        raise NotApplicable(f"a {type(X).__name__} is not read before training")
+    cells = max(1, int(np.prod(array.shape[1:])))
+    return array[: max(1, min(BATCH_ROWS, BATCH_CELLS // cells))]
+
+
+def _tensors(batch: Any) -> Any:
+    ops = sys.modules["keras"].ops
+    if isinstance(batch, Mapping):
+        return {name: ops.convert_to_tensor(part) for name, part in batch.items()}
+    if isinstance(batch, list):
+        return [ops.convert_to_tensor(part) for part in batch]
+    return ops.convert_to_tensor(batch)
+
+
+def _to_numpy(tensor: Any) -> Array:
+    array: Array = sys.modules["keras"].ops.convert_to_numpy(tensor)
+    return array
+
+
+def _input_tensors(history: Any) -> list[Any]:
+    nodes = history.operation._inbound_nodes  # noqa: SLF001 - Keras has no public way
+    if history.node_index >= len(nodes):
+        return []
+    return list(nodes[history.node_index].input_tensors)
+
+
+def _layer(operation: Any, inputs: tuple[int, ...], n_readers: int) -> Layer:
+    name = type(operation).__name__
+    kernel = getattr(operation, "kernel", None)
+    kind = _kind(operation, name)
+    units = getattr(operation, "units", None) or getattr(operation, "filters", None)
+    return Layer(
+        name=str(operation.name),
+        kind=kind,
+        class_name=name,
+        activation=_activation(operation, name),
+        units=units if isinstance(units, int) else None,
+        width_in=int(kernel.shape[-2]) if kernel is not None and len(kernel.shape) > 1 else None,
+        is_trainable=bool(getattr(operation, "trainable_weights", None)),
+        inputs=inputs,
+        n_readers=n_readers,
+    )
+
+
+def _kind(operation: Any, name: str) -> str:
+    if hasattr(operation, "layers"):
+        return "model"
+    if name in _PASSIVE or (name == "Activation" and _activation(operation, name) == "linear"):
+        return "passive"
+    if name == "Conv2D" and getattr(operation, "groups", 1) != 1:
+        return "grouped conv"
+    if not type(operation).__module__.startswith("keras."):
+        return "custom"
+    return _KINDS.get(name, "activation" if name in _ACTIVATION_LAYERS else "other")
+
+
+def _activation(operation: Any, name: str) -> str:
+    """Return the activation's name, ``linear`` for none, ``unknown`` for the user's own."""
+    if name in _ACTIVATION_LAYERS:
+        leaky = name == "ReLU" and float(getattr(operation, "negative_slope", 0) or 0) != 0
+        return "leaky_relu" if leaky else _ACTIVATION_LAYERS[name]
+    function = getattr(operation, "activation", None)
+    if function is None:
+        return "linear" if name in _PASSIVE or name in _KINDS else "unknown"
+    if not str(getattr(function, "__module__", "")).startswith("keras."):
+        return "unknown"
+    return str(getattr(function, "__name__", "unknown"))
+
+
+def _output(tensor: Any, name: str, loss: Loss | None) -> Output:
+    shape = tuple(tensor.shape)
+    history = tensor._keras_history  # noqa: SLF001 - Keras has no public way
+    is_fused, changed = True, tensor
+    while True:
+        operation = history.operation
+        label = type(operation).__name__
+        if hasattr(operation, "outputs") and hasattr(operation, "layers") and operation.outputs:
+            changed = operation.outputs[min(history.tensor_index, len(operation.outputs) - 1)]
+        elif _kind(operation, label) == "passive" and _input_tensors(history):
+            is_fused, changed = False, _input_tensors(history)[0]
+        else:
+            break
+        history = changed._keras_history  # noqa: SLF001 - as above
+    activation = _activation(operation, label)
+    # A layer that is neither weighted nor an activation (Add, Concatenate, Lambda …) may do
+    # anything: only the batch can tell.
+    if activation == "linear" and _kind(operation, label) not in {"dense", "conv", "recurrent"}:
+        activation = "unknown"
+    axis = getattr(operation, "axis", -1) if label == "Softmax" else -1
+    size = changed.shape[axis] if isinstance(axis, int) else None
+    return Output(
+        name=str(operation.name) or name,
+        units=shape[-1] if len(shape) > 1 else 1,
+        rank=len(shape),
+        activation=activation,
+        axis_size=size if activation == "softmax" else None,
+        is_fused=is_fused,
+        loss=loss,
+    )
+
+
+def _loss(given: Any) -> Loss | None:
+    if given is None:
+        return None
+    keras = sys.modules["keras"]
+    if isinstance(given, keras.losses.Loss):
+        return _loss_of_object(given)
+    function = given
+    if isinstance(given, str):
+        try:
+            function = keras.losses.get(given)
+        except ValueError:
+            return Loss("custom", given)
+        if isinstance(function, keras.losses.Loss):
+            return _loss_of_object(function)
+    name = str(getattr(function, "__name__", type(function).__name__))
+    if not str(getattr(function, "__module__", "")).startswith("keras."):
+        return Loss("custom", name)
+    return Loss(_LOSS_KINDS.get(name, "custom"), name)
+
+
+def _loss_of_object(loss: Any) -> Loss:
+    kind = type(loss)
+    if not kind.__module__.startswith("keras."):
+        return Loss("custom", kind.__name__)
+    function = getattr(loss, "fn", None)
+    name = str(getattr(function, "__name__", kind.__name__))
+    config = loss.get_config()
+    ignored = config.get("ignore_class")
+    return Loss(
+        _LOSS_KINDS.get(name, "custom"),
+        kind.__name__,
+        from_logits=bool(config.get("from_logits", False)),
+        ignore_class=ignored if isinstance(ignored, int) else None,
+    )
+
+
+def _is_overridden(model: type, method: str) -> bool:
+    function = getattr(model, method, None)
+    return not str(getattr(function, "__module__", "keras.")).startswith("keras.")
+
+
+def _linear_part(layer: Any, x: Any) -> Array:
+    """Return what the layer computes from its inputs before its activation."""
+    name = type(layer).__name__
+    if name == "Bidirectional":
+        layer = layer.forward_layer
+    if hasattr(layer, "cell"):
+        return _to_numpy(x) @ _to_numpy(layer.cell.kernel)
+    config = layer.get_config()
+    config["activation"] = "linear"
+    twin = type(layer).from_config(config)
+    twin.build(x.shape)
+    twin.set_weights(layer.get_weights())
+    return _to_numpy(twin(x, training=False) if _takes_training(twin) else twin(x))
+
+
+def _copy_state(source: Any, target: Any) -> None:
+    """Give a layer what another has learned already, such as an adapted Normalization."""
+    if not source.built or not source.variables:
+        return
+    target.set_weights(source.get_weights())
+    if hasattr(target, "finalize_state"):
+        target.finalize_state()
+
+
+def _takes_training(layer: Any) -> bool:
+    return bool(getattr(layer, "_call_has_training_arg", False))
+
+
+def _is_untrained_norm(layer: Any) -> bool:
+    if not layer.built:
+        return True
+    mean, variance = _to_numpy(layer.moving_mean), _to_numpy(layer.moving_variance)
+    return bool((mean == 0).all() and (variance == 1).all())
+
+
+def _is_initial(layer: Any, kernel: Any) -> bool:
+    """Tell whether a kernel's spread is what its initializer gives."""
+    expected = _initial_sd(layer.kernel_initializer, tuple(kernel.shape))
+    if expected is None:
+        return True
+    values = _to_numpy(kernel)
+    error = expected / np.sqrt(2 * values.size)
+    return bool(abs(float(values.std()) - expected) <= _STD_ERRORS * error + 1e-3 * expected)
+
+
+def _initial_sd(initializer: Any, shape: tuple[int, ...]) -> float | None:
+    """Return the spread that an initializer gives, or None if it cannot be told."""
+    config = initializer.get_config() if hasattr(initializer, "get_config") else {}
+    name = type(initializer).__name__
+    if "scale" in config and "mode" in config:
+        return _variance_scaling_sd(config, shape)
+    known: dict[str, float] = {
+        "Zeros": 0.0,
+        "Ones": 0.0,
+        "Constant": 0.0,
+        "RandomNormal": float(config.get("stddev") or 0.0),
+    }
+    if name in {"GlorotUniform", "GlorotNormal"}:
+        return _variance_scaling_sd({"scale": 1.0, "mode": "fan_avg"}, shape)
+    if name in {"HeUniform", "HeNormal"}:
+        return _variance_scaling_sd({"scale": 2.0, "mode": "fan_in"}, shape)
+    if name in {"LecunUniform", "LecunNormal"}:
+        return _variance_scaling_sd({"scale": 1.0, "mode": "fan_in"}, shape)
+    return known.get(name)
+
+
+def _variance_scaling_sd(config: Mapping[str, Any], shape: tuple[int, ...]) -> float:
+    field_size = int(np.prod(shape[:-2])) if len(shape) > 2 else 1  # noqa: PLR2004 - a matrix
+    fan_in, fan_out = shape[-2] * field_size, shape[-1] * field_size
+    fans = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}
+    return float(np.sqrt(config["scale"] / max(1.0, fans[config["mode"]])))

@@ -1,0 +1,91 @@
+"""A scikit-learn estimator or pipeline as the checks see it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Final
+
+from pytest_kepler.adapters.views import ModelView
+
+#: Parameters under which a wrapper keeps the estimator that does the work.
+_WRAPPED: Final = ("estimator", "base_estimator", "regressor", "classifier")
+_UNSUPERVISED: Final = {"", "clusterer", "outlier_detector", "transformer", "density_estimator"}
+_MISSING_STEPS: Final = {"SimpleImputer", "KNNImputer", "IterativeImputer", "MissingIndicator"}
+
+
+def matches(model: object) -> bool:
+    """Tell whether `model` is an estimator, without importing scikit-learn."""
+    base = sys.modules.get("sklearn.base")
+    return base is not None and isinstance(model, base.BaseEstimator)
+
+
+def view(model: Any) -> ModelView:
+    """Return the view of an estimator, with searches, wrappers and pipelines taken apart."""
+    steps, estimators = _take_apart(model)
+    kinds = {_type_of(estimator) for estimator in estimators}
+    return ModelView(
+        framework="sklearn",
+        model=model,
+        name=type(model).__name__,
+        steps=tuple(steps),
+        estimators=tuple(estimators),
+        tolerates_missing=_tolerates_missing(model, steps, estimators),
+        is_unsupervised=kinds <= _UNSUPERVISED,
+        learns=next(iter(kinds)) if len(kinds) == 1 else "",
+    )
+
+
+def _take_apart(model: Any) -> tuple[list[Any], list[Any]]:
+    """Return (the steps before the last, the estimators that do the work)."""
+    if hasattr(model, "steps"):
+        before = [step for _, step in model.steps[:-1] if step not in (None, "passthrough")]
+        last = model.steps[-1][1]
+        if last in (None, "passthrough"):
+            return before, []
+        inner_before, inner = _take_apart(last)
+        return before + inner_before, inner
+    for name in _WRAPPED:
+        inner_model = getattr(model, name, None)
+        if hasattr(inner_model, "fit"):
+            return _take_apart(inner_model)
+    named = getattr(model, "estimators", None)
+    if isinstance(named, list) and named:
+        members = [pair[1] if isinstance(pair, tuple) else pair for pair in named]
+        parts = [_take_apart(member) for member in members if hasattr(member, "fit")]
+        shared = parts[0][0] if len(parts) == 1 else []
+        # Members with a pipeline of their own cannot be judged as one: leave those out.
+        alone = [estimator for before, inner in parts for estimator in inner if not before]
+        return shared, alone
+    return [], [model]
+
+
+def _tolerates_missing(model: Any, steps: list[Any], estimators: list[Any]) -> bool:
+    for step in [*steps, *estimators]:
+        name = type(step).__name__
+        if name in _MISSING_STEPS or not _is_from_sklearn(step):
+            return True
+        if name == "ColumnTransformer":
+            return True  # each of its branches sees columns of its own: fit decides
+        if not _allows_missing(step):
+            return False
+    return _allows_missing(model) if not estimators else True
+
+
+def _is_from_sklearn(step: Any) -> bool:
+    return type(step).__module__.startswith("sklearn.")
+
+
+def _tags(step: Any) -> Any:
+    utils = sys.modules.get("sklearn.utils")
+    get_tags = getattr(utils, "get_tags", None)
+    return get_tags(step) if get_tags is not None else None
+
+
+def _allows_missing(step: Any) -> bool:
+    tags = _tags(step)
+    return True if tags is None else bool(tags.input_tags.allow_nan)
+
+
+def _type_of(estimator: Any) -> str:
+    tags = _tags(estimator)
+    return str(getattr(tags, "estimator_type", None) or "")

@@ -1,0 +1,225 @@
+"""The catalogue of checks as plain functions.
+
+Each returns a list of `Finding`, errors first. What a check could not judge is left out here;
+the journal keeps it with the reason.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytest_kepler.checks.codes import check_table, explain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pytest_kepler.checks.config import CheckConfig
+    from pytest_kepler.records import Finding
+
+__all__ = ["behaviour", "check_table", "data", "explain", "model", "split", "training"]
+
+
+def data(  # noqa: PLR0913 - a public function; all but the data are keywords
+    X: Any,
+    y: Any = None,
+    *,
+    model: Any = None,
+    select: Iterable[str] = (),
+    ignore: Iterable[str] = (),
+    config: CheckConfig | None = None,
+    **limits: Any,
+) -> list[Finding]:
+    """Check features and target for what no model should be trained on.
+
+    Parameters
+    ----------
+    X : array, table, sparse matrix, list, mapping of those, or `tf.data.Dataset`
+        One row a sample. Nothing is changed, and nothing that can be read once is consumed.
+    y : array-like, optional
+        The target, one value or one row a sample.
+    model : object, optional
+        The model that the data is meant for. It decides whether missing values are a fault.
+    select, ignore : iterable of str
+        Codes, or prefixes of codes.
+    config : CheckConfig, optional
+        Settings, as ``pytest_kepler.checks.config.load`` reads them.
+    **limits
+        Limits by name, ``min_r=0.99``, or by code, ``K301={"min_r": 0.99}``.
+
+    Returns
+    -------
+    list of Finding
+        Errors first; empty if nothing was found.
+
+    Raises
+    ------
+    KeplerUsageError
+        If a code or a limit is unknown.
+    """
+    from pytest_kepler.checks import families
+
+    settings = families.settings("data", config, select, ignore, limits)
+    return families.examine_data(X, y, model, settings).findings
+
+
+def split(  # noqa: PLR0913 - a public function; all but the data are keywords
+    X_train: Any,
+    X_test: Any,
+    y_train: Any = None,
+    y_test: Any = None,
+    *,
+    groups: Sequence[Any] | str | None = None,
+    time: Sequence[Any] | str | None = None,
+    select: Iterable[str] = (),
+    ignore: Iterable[str] = (),
+    config: CheckConfig | None = None,
+    **limits: Any,
+) -> list[Finding]:
+    """Check a train and a test split for leakage and for being made in different ways.
+
+    Parameters
+    ----------
+    X_train, X_test, y_train, y_test
+        As `sklearn.model_selection.train_test_split` returns them.
+    groups, time : pair of arrays (train, test), or str, optional
+        What rows belong together, and when each was taken: the values of both splits, or the
+        name of a column that both have.
+    select, ignore, config, **limits
+        As in `data`.
+
+    Returns
+    -------
+    list of Finding
+        Errors first; empty if nothing was found.
+
+    Raises
+    ------
+    KeplerUsageError
+        If a code, a limit or a column is unknown.
+    """
+    from pytest_kepler.checks import families
+
+    settings = families.settings("split", config, select, ignore, limits)
+    both = (X_train, X_test, y_train, y_test)
+    return families.examine_split(*both, groups, time, settings).findings
+
+
+def model(  # noqa: PLR0913 - a public function; all but the data are keywords
+    model: Any,
+    X: Any,
+    y: Any = None,
+    batch_size: int | None = None,
+    *,
+    select: Iterable[str] = (),
+    ignore: Iterable[str] = (),
+    config: CheckConfig | None = None,
+    limits: dict[str, Any] | None = None,
+    **fit_kwargs: Any,
+) -> list[Finding]:
+    """Check a model against the data that it is about to be trained on.
+
+    Parameters
+    ----------
+    model : object
+        A scikit-learn estimator or pipeline, or a compiled Keras 3 model. Its weights and
+        every random state are the same afterwards.
+    X, y
+        What `fit` will be given.
+    batch_size : int, optional
+        What `fit` will be given.
+    select, ignore, config
+        As in `data`.
+    limits : dict, optional
+        As the keywords of `data`; here keywords belong to `fit`.
+    **fit_kwargs
+        Further arguments that `fit` will be given.
+
+    Returns
+    -------
+    list of Finding
+        Errors first; empty if nothing was found.
+
+    Raises
+    ------
+    KeplerUsageError
+        If a code or a limit is unknown.
+    """
+    from pytest_kepler.checks import families
+
+    settings = families.settings("model", config, select, ignore, limits or {})
+    if batch_size is not None:
+        fit_kwargs["batch_size"] = batch_size
+    return families.examine_model(model, X, y, fit_kwargs, settings).findings
+
+
+def training(
+    history: Any,
+    y: Any = None,
+    *,
+    select: Iterable[str] = (),
+    ignore: Iterable[str] = (),
+    config: CheckConfig | None = None,
+    **limits: Any,
+) -> list[Finding]:
+    """Check the curves of a training.
+
+    Parameters
+    ----------
+    history : object
+        A Keras `History`, a mapping of lists, or a list of one mapping an epoch.
+    y : array-like, optional
+        The target that was trained on; some checks compare with what guessing would reach.
+    select, ignore, config, **limits
+        As in `data`.
+
+    Returns
+    -------
+    list of Finding
+        Errors first; empty if nothing was found.
+
+    Raises
+    ------
+    KeplerUsageError
+        If a code or a limit is unknown, or `history` holds no curves.
+    """
+    from pytest_kepler.checks import families
+
+    settings = families.settings("training", config, select, ignore, limits)
+    return families.examine_training(history, y, settings).findings
+
+
+def behaviour(  # noqa: PLR0913 - a public function; all but the data are keywords
+    model: Any,
+    X: Any,
+    y: Any = None,
+    *,
+    select: Iterable[str] = (),
+    ignore: Iterable[str] = (),
+    config: CheckConfig | None = None,
+    **limits: Any,
+) -> list[Finding]:
+    """Check what a trained model answers for held-out rows.
+
+    Parameters
+    ----------
+    model : object
+        A fitted scikit-learn estimator, a trained Keras model, or any object with `predict`.
+    X, y
+        Held-out rows and their target.
+    select, ignore, config, **limits
+        As in `data`.
+
+    Returns
+    -------
+    list of Finding
+        Errors first; empty if nothing was found.
+
+    Raises
+    ------
+    KeplerUsageError
+        If a code or a limit is unknown.
+    """
+    from pytest_kepler.checks import families
+
+    settings = families.settings("behaviour", config, select, ignore, limits)
+    return families.examine_behaviour(model, X, y, settings).findings

@@ -1,0 +1,1 @@
+"""The checks themselves, a folder for each family, a module for each check."""

@@ -1,0 +1,1 @@
+"""Checks of what a trained model answers, one module a check."""

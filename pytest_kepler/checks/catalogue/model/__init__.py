@@ -1,0 +1,1 @@
+"""Checks of a model that is about to be trained, one module a check."""

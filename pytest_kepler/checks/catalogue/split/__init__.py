@@ -1,0 +1,1 @@
+"""Checks of a train and a test split, one module a check."""

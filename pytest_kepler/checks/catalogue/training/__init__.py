@@ -1,0 +1,1 @@
+"""Checks of the curves of a training, one module a check."""

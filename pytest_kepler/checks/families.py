@@ -1,0 +1,219 @@
+"""From what a user holds to the outcome of a family of checks."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from pytest_kepler.adapters import views
+from pytest_kepler.adapters.views import NotApplicable
+from pytest_kepler.checks.config import CheckConfig
+from pytest_kepler.checks.running import Outcome, run_family
+from pytest_kepler.errors import KeplerUsageError, nearest
+from pytest_kepler.records import EMPTY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_kepler.adapters.views import Array, DataView, ModelView
+    from pytest_kepler.checks.codes import Family
+
+#: Rows that a trained model is asked about.
+BEHAVIOUR_ROWS: Final = 2_000
+_CROSSENTROPIES: Final = {"binary", "categorical", "sparse"}
+_PAIR: Final = 2
+
+
+def settings(
+    family: Family,
+    config: CheckConfig | None,
+    select: Iterable[str],
+    ignore: Iterable[str],
+    limits: Mapping[str, Any],
+) -> CheckConfig:
+    """Return the settings of one call: the configuration with what the call asks for on top."""
+    base = config or CheckConfig()
+    return base.narrowed(select=select, ignore=ignore, limits=limits, family=family)
+
+
+def examine_data(
+    X: Any,
+    y: Any,
+    model: Any,
+    config: CheckConfig,
+    extras: Mapping[str, Any] = EMPTY,
+) -> Outcome:
+    """Run the checks of data."""
+    known = None if model is None else view_model(model, X)
+    return run_family("data", _read(X, y, config, known, extras), config)
+
+
+def examine_split(  # noqa: PLR0913, PLR0917 - what the public function was given
+    X_train: Any,
+    X_test: Any,
+    y_train: Any,
+    y_test: Any,
+    groups: Any,
+    time: Any,
+    config: CheckConfig,
+) -> Outcome:
+    """Run the checks of a split, and those of misaligned rows on either side."""
+    view = views.SplitView(
+        _read(X_train, y_train, config),
+        _read(X_test, y_test, config),
+        _of_rows(groups, X_train, X_test, "groups"),
+        _of_rows(time, X_train, X_test, "time"),
+    )
+    return run_family("split", view, config)
+
+
+def examine_model(
+    model: Any, X: Any, y: Any, fit_kwargs: Mapping[str, Any], config: CheckConfig
+) -> Outcome:
+    """Run the checks of a model that is about to be trained."""
+    known = view_model(model, X)
+    batch_size = fit_kwargs.get("batch_size")
+    view = views.FitView(
+        known,
+        _read(X, y, config, known),
+        batch_size if isinstance(batch_size, int) else None,
+        fit_kwargs,
+        X,
+    )
+    return run_family("model", view, config)
+
+
+def examine_training(history: Any, y: Any, config: CheckConfig) -> Outcome:
+    """Run the checks of a training's curves.
+
+    Raises
+    ------
+    KeplerUsageError
+        If `history` holds no curves.
+    """
+    try:
+        view = views.read_history(history, y)
+    except NotApplicable as reason:
+        msg = f"training needs a Keras History or a mapping of lists: {reason}."
+        raise KeplerUsageError(msg) from None
+    return run_family("training", view, config)
+
+
+def examine_behaviour(model: Any, X: Any, y: Any, config: CheckConfig) -> Outcome:
+    """Run the checks of a trained model's answers on held-out rows."""
+    rows = X if views.is_dataset(X) else views.take_rows(X, BEHAVIOUR_ROWS)
+    target = y if y is None else views.take_rows(y, BEHAVIOUR_ROWS)
+    known = view_model(model, rows)
+    data = _read(rows, target, config, known)
+    predict, predict_proba = _answers(known, rows)
+    return run_family("behaviour", views.BehaviourView(known, data, predict, predict_proba), config)
+
+
+def view_model(model: Any, X: Any) -> ModelView:
+    """Return the view of a model, by the library that it is from."""
+    from pytest_kepler.adapters.keras import view as keras_view
+    from pytest_kepler.adapters.sklearn import view as sklearn_view
+
+    if keras_view.matches(model):
+        return keras_view.view(model, X)
+    if sklearn_view.matches(model):
+        return sklearn_view.view(model)
+    torch = sys.modules.get("torch")
+    module = getattr(getattr(torch, "nn", None), "Module", None)
+    is_torch = module is not None and isinstance(model, module)
+    tolerates = False if is_torch else None
+    return views.ModelView("other", model, type(model).__name__, tolerates_missing=tolerates)
+
+
+def model_key(model: Any) -> tuple[Any, ...]:
+    """Return what of a model the findings about its data depend on."""
+    from pytest_kepler.checks.predicates import kind_of_model
+
+    return kind_of_model(view_model(model, None))
+
+
+def _read(
+    X: Any,
+    y: Any,
+    config: CheckConfig,
+    model: ModelView | None = None,
+    extras: Mapping[str, Any] = EMPTY,
+) -> DataView:
+    return views.read_data(X, y, model=model, sample_rows=config.sample_rows, extras=extras)
+
+
+def _of_rows(given: Any, X_train: Any, X_test: Any, name: str) -> tuple[Array, Array] | None:
+    """Return the groups or times of both splits.
+
+    Raises
+    ------
+    KeplerUsageError
+        If a column is not there, or `given` is neither a name nor a pair.
+    """
+    if given is None:
+        return None
+    if isinstance(given, str):
+        return _column(X_train, given, name), _column(X_test, given, name)
+    if isinstance(given, Sequence) and len(given) == _PAIR:
+        return _values(given[0]), _values(given[1])
+    msg = f"{name} must be a pair (train, test) of arrays, or the name of a column, got {given!r}."
+    raise KeplerUsageError(msg)
+
+
+def _column(X: Any, column: str, name: str) -> Array:
+    if not views.is_frame(X):
+        raise KeplerUsageError(f"{name}={column!r} names a column, but X is not a table.")
+    if column not in X.columns:
+        hint = nearest(column, [str(label) for label in X.columns])
+        raise KeplerUsageError(f"{name}: there is no column {column!r}: {hint}")
+    return np.asarray(X[column])
+
+
+def _values(part: Any) -> Array:
+    return np.asarray(part)
+
+
+def _answers(known: ModelView, X: Any) -> tuple[Callable[[], Array], Callable[[], Array] | None]:
+    """Return the functions that ask a model for its predictions and its probabilities."""
+    if known.framework == "keras":
+        turns = itertools.count()
+        return lambda: _keras_answer(known, next(turns)), _keras_probabilities(known)
+    model = known.model
+
+    def predict() -> Array:
+        return np.asarray(model.predict(X))
+
+    def predict_proba() -> Array:
+        found = model.predict_proba(X)
+        if isinstance(found, list):
+            raise NotApplicable("the model has several outputs")
+        return np.asarray(found)
+
+    return predict, predict_proba if hasattr(model, "predict_proba") else None
+
+
+def _keras_answer(known: ModelView, turn: int = 0) -> Array:
+    from pytest_kepler.adapters.keras.view import view
+
+    # A view of its own each time: it remembers the outputs of its batch. Other seeds each
+    # time, or random layers would answer twice the same.
+    found = view(known.model, known.source, seed_shift=turn).batch_outputs  # type: ignore[attr-defined]
+    if len(found) != 1:
+        raise NotApplicable("the model has several outputs")
+    return found[0]
+
+
+def _keras_probabilities(known: ModelView) -> Callable[[], Array] | None:
+    try:
+        output = known.outputs[0]
+    except NotApplicable:
+        return None
+    loss = output.loss
+    is_declared = loss is not None and loss.kind in _CROSSENTROPIES and not loss.from_logits
+    if output.activation in {"softmax", "sigmoid"} or is_declared:
+        return lambda: _keras_answer(known)
+    return None

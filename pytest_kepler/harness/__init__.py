@@ -1,0 +1,1 @@
+"""What runs inside pytest once a session has an experiment in it."""

@@ -1,0 +1,89 @@
+"""Each gate is run once a session, by whoever needs it first; the others take its verdict.
+
+In one process a dictionary is enough. Under xdist the workers share a folder with a lock file a
+gate, which the kernel releases when a worker dies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a gate ended: ``passed``, ``failed``, ``skipped``, ``error`` or ``crashed``."""
+
+    status: str
+    message: str = ""
+    seconds: float = 0.0
+
+    @property
+    def passed(self) -> bool:
+        """Whether experiments may train behind it."""
+        return self.status == "passed"
+
+
+class Claims:
+    """The verdicts of this session's gates.
+
+    Parameters
+    ----------
+    folder : Path or None
+        Shared by the workers of one session; None where there is one process only.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
+        self.verdicts: dict[str, Verdict] = {}
+
+    @contextlib.contextmanager
+    def claim(self, node_id: str) -> Iterator[Verdict | None]:
+        """Hold the gate: None means that it is ours to run, within the block.
+
+        Waits for another process that is running it.
+        """
+        known = self.verdicts.get(node_id)
+        if known is not None or self.folder is None:
+            yield known
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        base = self.folder / hashlib.sha256(node_id.encode()).hexdigest()[:24]
+        descriptor = os.open(base.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            verdict = _stored(base)
+            if verdict is None:
+                base.with_suffix(".started").touch()
+            else:
+                self.verdicts[node_id] = verdict
+            yield verdict
+            if verdict is None and node_id in self.verdicts:
+                _store(base, self.verdicts[node_id])
+        finally:
+            os.close(descriptor)
+
+
+def _stored(base: Path) -> Verdict | None:
+    """Return the verdict that another worker left, if it ran the gate."""
+    try:
+        return Verdict(**json.loads(base.with_suffix(".verdict").read_text("utf-8")))
+    except FileNotFoundError:
+        if base.with_suffix(".started").exists():
+            return Verdict("crashed", "the worker that ran it died")
+        return None
+
+
+def _store(base: Path, verdict: Verdict) -> None:
+    draft = base.with_suffix(".draft")
+    draft.write_text(json.dumps(asdict(verdict)), "utf-8")
+    draft.rename(base.with_suffix(".verdict"))

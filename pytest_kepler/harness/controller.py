@@ -1,0 +1,258 @@
+"""The plugin of the process that reports: one a session, the xdist controller where there is one.
+
+At the end it takes the spools into the journal, judges the thresholds from it, and prints.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_kepler.errors import KeplerError, KeplerUsageError
+from pytest_kepler.harness.settings import journal_path, setting
+from pytest_kepler.spool import Spool, new_id
+
+if TYPE_CHECKING:
+    from pytest_kepler.answering import SessionAnswer
+    from pytest_kepler.harness.selection import Selection
+    from pytest_kepler.harness.workbench import Workbench
+    from pytest_kepler.records import ThresholdOutcome
+
+_SHOWN_NOTICES = 12
+
+
+class Controller:
+    """Counts what happened, and makes the end of the session.
+
+    Parameters
+    ----------
+    config : pytest.Config
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.session_id = new_id()
+        self.claims = Path(tempfile.gettempdir()) / f"kepler-claims-{self.session_id}"
+        self.n_left_out = 0
+        self.notices: list[str] = []
+        self.troubles: list[str] = []
+        self.usage_error = ""
+        self.outcome: SessionAnswer | None = None
+        self._bench: Workbench | None = None
+        self._selection: Selection | None = None
+        self._blocked: Counter[str] = Counter()
+        self._n_reports = 0
+
+    def take(self, bench: Workbench) -> None:
+        """Be the controller of the only process."""
+        self._bench = bench
+        self._selection = bench.selection
+
+    def show_gates(self, selection: Selection) -> None:
+        """Be asked what would be run, by ``--collect-only``."""
+        self._selection = selection
+
+    # Under xdist
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell a worker which session it belongs to."""
+        node.workerinput["kepler"] = {"session": self.session_id, "claims": str(self.claims)}
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        """Take a worker's last words; one that crashed has none."""
+        del error
+        output = getattr(node, "workeroutput", {})
+        self.usage_error = self.usage_error or output.get("kepler_usage", "")
+        words = output.get("kepler")
+        if words is not None:
+            self._n_reports += 1
+            self.notices += [one for one in words["notices"] if one not in self.notices]
+            if words["trouble"] and words["trouble"] not in self.troubles:
+                self.troubles.append(words["trouble"])
+
+    # What is seen of each test
+
+    def pytest_report_collectionfinish(self) -> list[str]:
+        """Name the journal, and say what was left out."""
+        lines = []
+        if self.n_left_out:
+            lines.append(
+                f"kepler: {self.n_left_out} experiment runs left out "
+                "(kepler_experiments = explicit): name them with -m experiment or --kepler-run"
+            )
+        if self._bench is not None and self._selection is not None:
+            lines.append(f"kepler: journal {_shown(self._bench.settings.journal, self.config)}")
+            lines += [f"kepler: {notice}" for notice in self._bench.notices[:_SHOWN_NOTICES]]
+            del self._bench.notices[:]
+        return lines
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> Any:
+        """Give blocked runs and duplicates words of their own."""
+        told = _told(report)
+        if told is None:
+            return None
+        if told["status"] == "blocked" and report.skipped:
+            return "blocked", "B", ("BLOCKED", {"yellow": True})
+        if told["status"] == "duplicate" and report.skipped and not hasattr(report, "wasxfail"):
+            return "skipped", "d", (f"DUPLICATE ({told['reason']})", {"green": True})
+        return None
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Count, and let ``--lf`` bring back what was blocked."""
+        told = _told(report)
+        if told is None:
+            return
+        self._n_reports += 1
+        if told["status"] == "blocked" and (report.skipped or report.failed):
+            self._blocked[told["reason"]] += 1
+            plugin = self.config.pluginmanager.get_plugin("lfplugin")
+            if plugin is not None and hasattr(plugin, "lastfailed"):
+                plugin.lastfailed[getattr(report, "id", report.nodeid)] = True
+
+    # The end
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Ingest, judge, and decide the exit status."""
+        if self.usage_error:
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
+            return
+        if self._bench is not None:
+            self._bench.close()
+            self.notices += self._bench.notices
+            trouble = self._bench.trouble or self._bench.spool.trouble
+            if trouble:
+                self.troubles.append(trouble)
+        if not self._n_reports:
+            return
+        missed = self._ingest_and_judge(session, exitstatus)
+        for outcome in missed:
+            self._report_miss(outcome)
+        failed = bool(missed or self._blocked or self.troubles)
+        if failed and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _ingest_and_judge(
+        self, session: pytest.Session, exitstatus: int
+    ) -> list[ThresholdOutcome]:
+        from pytest_kepler.answering import answer_session
+
+        path = journal_path(self.config)
+        try:
+            self.outcome = answer_session(path, self.session_id)
+        except KeplerError as error:
+            self.troubles.append(str(error))
+            return []
+        spool = Spool(self.outcome.folder, f"{self.session_id}-end")
+        for one in self.outcome.thresholds:
+            spool.write(
+                {
+                    "e": "threshold",
+                    "session": self.session_id,
+                    "experiment": one.experiment,
+                    "metric": one.metric,
+                    "bound": one.bound,
+                    "limit": one.limit,
+                    "value": one.value,
+                    "status": one.status,
+                    "message": one.message,
+                    "at": time.time(),
+                }
+            )
+        missed = [one for one in self.outcome.thresholds if one.status == "missed"]
+        status = int(exitstatus) or int(bool(missed or self._blocked))
+        spool.write(
+            {"e": "session_end", "session": self.session_id, "at": time.time(), "exit_status": status}
+        )
+        spool.close()
+        del session
+        return missed
+
+    def _report_miss(self, outcome: ThresholdOutcome) -> None:
+        """Make a missed threshold an entry of its own, in the terminal and in JUnit's file."""
+        node_id = f"{outcome.experiment}::{outcome.bound}[{outcome.metric}]"
+        path = outcome.experiment.partition("::")[0]
+        name = node_id.partition("::")[2].replace("::", ".")
+        hook = self.config.hook
+        location = (path, None, name)
+        hook.pytest_runtest_logstart(nodeid=node_id, location=location)
+        for when in ("setup", "call", "teardown"):
+            report = pytest.TestReport(
+                nodeid=node_id,
+                location=location,
+                keywords={},
+                outcome="failed" if when == "call" else "passed",
+                longrepr=outcome.message if when == "call" else None,
+                when=when,  # type: ignore[arg-type]
+            )
+            hook.pytest_runtest_logreport(report=report)
+            self._forget_failure(report)
+        hook.pytest_runtest_logfinish(nodeid=node_id, location=location)
+
+    def _forget_failure(self, report: pytest.TestReport) -> None:
+        """Keep ``--lf`` from looking for a test that does not exist."""
+        plugin = self.config.pluginmanager.get_plugin("lfplugin")
+        if plugin is not None and hasattr(plugin, "lastfailed"):
+            plugin.lastfailed.pop(getattr(report, "id", report.nodeid), None)
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Print the report of the session."""
+        from pytest_kepler.answering import Look, render
+
+        if self.usage_error:
+            terminalreporter.write_line(f"ERROR: {self.usage_error}", red=True)
+            return
+        if self.outcome is not None and self.config.get_verbosity() >= -1:
+            terminalreporter.section("experiments", sep="=")
+            writer = terminalreporter._tw  # noqa: SLF001  # its width and colour
+            encoding = getattr(writer._file, "encoding", None) or "utf-8"  # noqa: SLF001
+            look = Look(
+                setting(self.config, "format"), writer.fullwidth, writer.hasmarkup, encoding
+            )
+            terminalreporter.write_line(render(self.outcome.report, look).rstrip())
+        self._write_markdown(terminalreporter)
+        for notice in self.notices:
+            terminalreporter.write_line(f"kepler: {notice}", yellow=True)
+        for trouble in self.troubles:
+            terminalreporter.write_line(f"kepler: {trouble}", red=True)
+
+    def _write_markdown(self, terminalreporter: Any) -> None:
+        target = self.config.getoption("kepler_markdown")
+        if not target or self.outcome is None:
+            return
+        from pytest_kepler.answering import Look, render, write_text
+
+        try:
+            write_text(Path(target), render(self.outcome.report, Look("markdown")))
+        except KeplerUsageError as error:
+            terminalreporter.write_line(f"kepler: {error}", red=True)
+
+    def pytest_unconfigure(self) -> None:
+        """Remove what the workers shared."""
+        with contextlib.suppress(OSError):
+            if self.claims.is_dir():
+                shutil.rmtree(self.claims)
+
+
+def _told(report: pytest.TestReport) -> dict[str, Any] | None:
+    payload = getattr(report, "_kepler", None)
+    return json.loads(payload) if isinstance(payload, str) else None
+
+
+def _shown(path: Path, config: pytest.Config) -> str:
+    for base in (Path(config.invocation_params.dir), config.rootpath):
+        with contextlib.suppress(ValueError):
+            return str(path.relative_to(base))
+    return str(path)

@@ -1,0 +1,590 @@
+"""The plugin of a process that runs tests: gate, identity, decision, run, record.
+
+Gates are run right before the first experiment that needs them, each once a session. Then the
+run's identity is decided, before its fixtures where their content is known already, else after
+them and before the test function's body.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import pytest
+
+from pytest_kepler.harness.claims import Claims, Verdict
+from pytest_kepler.harness.tracker import make_experiment
+from pytest_kepler.harness.workbench import Unreadable, is_project, seed_of
+from pytest_kepler.reports.wording import age, metric_text
+from pytest_kepler.spool import new_id
+from pytest_kepler.tracking.seeding import seed_everything
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+    from pathlib import Path
+
+    from pytest_kepler.harness.tracker import FitGate
+    from pytest_kepler.harness.workbench import Workbench
+    from pytest_kepler.identity.fingerprint import Print
+    from pytest_kepler.identity.parts import Identity
+    from pytest_kepler.records import ExperimentSpec, Run, Status
+    from pytest_kepler.tracking.experiment import Experiment
+
+STATE = pytest.StashKey["RunState"]()
+GATE_KNOWN = pytest.StashKey[bool]()
+_MESSAGE_LIMIT = 8_000
+
+DecisionKind = Literal["run", "blocked", "skip", "replay", "refuse"]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is done with an item, and why."""
+
+    kind: DecisionKind
+    reason: str = ""
+    earlier: Run | None = None
+
+
+@dataclass(slots=True)
+class RunState:
+    """One item on its way: from the decision to the end of its run."""
+
+    spec: ExperimentSpec
+    run_id: str = field(default_factory=new_id)
+    decision: Decision | None = None
+    identity: Identity | None = None
+    run: Run | None = None
+    experiment: Experiment | None = None
+    prints: Mapping[str, Print | Unreadable] = field(default_factory=dict)
+    behind: list[str] = field(default_factory=list)
+    blocked_by: str = ""
+    is_seeded: bool = False
+    status: Status | None = None
+    message: str = ""
+    seconds: float = 0.0
+
+
+class _Duplicate(pytest.skip.Exception):
+    """Ends a test whose run the journal has, after its fixtures and before its body."""
+
+
+class _Replay(pytest.fail.Exception):
+    """Ends a test whose earlier run failed, with the message of then."""
+
+
+class Protocol:
+    """The hooks of one process.
+
+    Parameters
+    ----------
+    bench : Workbench
+    fit_gate : FitGate
+        What `experiment.fit` goes through.
+    claims_folder : Path or None
+        Where xdist workers share verdicts.
+    """
+
+    def __init__(self, bench: Workbench, fit_gate: FitGate, claims_folder: Path | None) -> None:
+        self.bench = bench
+        self.fit_gate = fit_gate
+        self.selection = bench.selection
+        self.claims = Claims(claims_folder)
+        self.nested = False
+        self._index: dict[str, int] = {}
+        self._outcomes: dict[str, list[pytest.TestReport]] = {}
+        self._fixture_errors: dict[int, str] = {}
+        self._shown_errors: set[int] = set()
+
+    # The gate
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> Generator[None, object, object]:
+        """Settle what stands before an item, let it run, and close its record."""
+        del nextitem
+        if item.nodeid in self.selection.gates and not self.nested:
+            return (yield from self._gate_in_its_turn(item))
+        spec = self.selection.specs.get(item)
+        if spec is None:
+            return (yield)
+        state = item.stash[STATE] = RunState(spec)
+        state.decision = self._before_fixtures(item, state)
+        try:
+            return (yield)
+        except BaseException:  # Ctrl-C, or pytest.exit
+            state.status = "interrupted"
+            raise
+        finally:
+            self._close(item, state)
+
+    def _gate_in_its_turn(self, item: pytest.Item) -> Generator[None, object, object]:
+        with self.claims.claim(item.nodeid) as verdict:
+            item.stash[GATE_KNOWN] = verdict is not None
+            started = time.perf_counter()
+            result = yield
+            item.stash[GATE_KNOWN] = False
+            if verdict is None:
+                self._settle(item, time.perf_counter() - started)
+        return result
+
+    @pytest.hookimpl(tryfirst=True, specname="pytest_runtest_protocol")
+    def pytest_kepler_settled(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+        """Stand in for pytest's own protocol where nothing has to run."""
+        if item.stash.get(GATE_KNOWN, False):
+            _setup_state(item).teardown_exact(nextitem)
+            return True
+        state = item.stash.get(STATE, None)
+        if state is None or state.decision is None or state.decision.kind == "run":
+            return None
+        self._report_without_running(item, state, state.decision, nextitem)
+        return True
+
+    def _verdict(self, gate: pytest.Item, item: pytest.Item) -> Verdict:
+        """Return a gate's verdict, running it now if nobody has."""
+        known = self.claims.verdicts.get(gate.nodeid)
+        if known is not None:
+            return known
+        with self.claims.claim(gate.nodeid) as verdict:
+            if verdict is None:
+                started = time.perf_counter()
+                self._run_now(gate, item)
+                self._settle(gate, time.perf_counter() - started)
+        return self.claims.verdicts[gate.nodeid]
+
+    def _run_now(self, gate: pytest.Item, item: pytest.Item) -> None:
+        interactor = _xdist_interactor(item.config)
+        if interactor is not None:  # it checks each report against the item that it believes in
+            if not self._index:
+                self._index = {one.nodeid: n for n, one in enumerate(item.session.items)}
+            current, interactor.item_index = interactor.item_index, self._index[gate.nodeid]
+        self.nested = True
+        try:
+            _setup_state(item).teardown_exact(gate)
+            gate.ihook.pytest_runtest_protocol(item=gate, nextitem=item)
+        finally:
+            self.nested = False
+            if interactor is not None:
+                interactor.item_index = current
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Remember the reports of gates; a report that is to be rerun is not final."""
+        if report.nodeid in self.selection.gates and report.outcome != "rerun":  # type: ignore[comparison-overlap]
+            self._outcomes.setdefault(report.nodeid, []).append(report)
+
+    def _settle(self, gate: pytest.Item, seconds: float) -> None:
+        verdict = replace(_judge_gate(self._outcomes.pop(gate.nodeid, [])), seconds=seconds)
+        self.claims.verdicts[gate.nodeid] = verdict
+        self.bench.write(
+            {
+                "e": "gate",
+                "session": self.bench.session_id,
+                "node": gate.nodeid,
+                "status": verdict.status,
+                "seconds": seconds,
+                "message": verdict.message,
+                "at": time.time(),
+            }
+        )
+
+    # The decision
+
+    def _before_fixtures(self, item: pytest.Item, state: RunState) -> Decision | None:
+        blockers = list(self.selection.unseen.get(item, ()))
+        for gate in self.selection.gates_of.get(item, ()):
+            verdict = self._verdict(gate, item)
+            if not verdict.passed:
+                blockers.append(f"{gate.nodeid} {_ended(verdict)}")
+        if blockers:
+            if self.bench.settings.gate == "block":
+                return Decision("blocked", "; ".join(blockers))
+            state.behind = blockers
+        prints = self.bench.prints_if_known(item)
+        if prints is None:
+            return None
+        return self._decide(item, state, prints)
+
+    def _decide(
+        self, item: pytest.Item, state: RunState, prints: Mapping[str, Print | Unreadable]
+    ) -> Decision:
+        state.prints = prints
+        state.identity = self.bench.identity(item, state.spec, prints)
+        unreadable = [one for one in prints.values() if isinstance(one, Unreadable)]
+        mode = self.bench.settings.duplicates
+        earlier = None if unreadable or state.behind else self._counts(state)
+        if mode == "require" and earlier is None:
+            return Decision(
+                "refuse",
+                "the journal has no run of this identity, and --kepler-duplicates=require "
+                f"trains nothing ({self.bench.why_new(item, state.identity)})",
+            )
+        if earlier is None or mode == "run":
+            return Decision("run", self._why(item, state, unreadable))
+        if mode == "fail":
+            text = f"duplicate of run {earlier.short_id} ({age(earlier.started_at)})"
+            return Decision("refuse", f"{text}, and --kepler-duplicates=fail forbids it", earlier)
+        kind: DecisionKind = "skip" if earlier.status == "passed" else "replay"
+        return Decision(kind, _story(earlier), earlier)
+
+    def _counts(self, state: RunState) -> Run | None:
+        """Return the earlier run that this one would repeat, if it can stand for it."""
+        if state.identity is None:
+            return None
+        run = self.bench.earlier(state.identity.identity)
+        if run is None or run.unsound or run.spec.get("behind"):
+            return None
+        if not set(run.spec.get("waive", {})) <= set(state.spec.waive):
+            return None
+        if run.status == "passed":
+            return run
+        replayed = run.status in ("failed", "xfailed")
+        return run if replayed and not self.bench.environment_changes(run) else None
+
+    def _why(self, item: pytest.Item, state: RunState, unreadable: list[Unreadable]) -> str:
+        if unreadable:
+            named = "; ".join(f"fixture {one.fixture!r}: {one.reason}" for one in unreadable)
+            return f"always run, because its data cannot be told: {named}"
+        if self.bench.settings.duplicates == "run":
+            return "asked for by --kepler-duplicates=run"
+        if state.behind:
+            return "run behind a failed gate"
+        if state.identity is None:
+            return ""
+        earlier = self.bench.earlier(state.identity.identity)
+        if earlier is not None and earlier.status in ("failed", "xfailed"):
+            changes = self.bench.environment_changes(earlier)
+            if changes:
+                return f"environment changed since run {earlier.short_id} ({', '.join(changes)})"
+        return self.bench.why_new(item, state.identity)
+
+    # Nothing runs: the reports are ours
+
+    def _report_without_running(
+        self,
+        item: pytest.Item,
+        state: RunState,
+        decision: Decision,
+        nextitem: pytest.Item | None,
+    ) -> None:
+        ihook = item.ihook
+        ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        for report in self._reports(item, state, decision):
+            ihook.pytest_runtest_logreport(report=report)
+        _setup_state(item).teardown_exact(nextitem)
+        ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+
+    def _reports(
+        self, item: pytest.Item, state: RunState, decision: Decision
+    ) -> list[pytest.TestReport]:
+        def make(when: Any, outcome: Any, longrepr: Any = None) -> pytest.TestReport:
+            return pytest.TestReport(
+                nodeid=item.nodeid,
+                location=item.location,
+                keywords=dict.fromkeys(item.keywords, 1),
+                outcome=outcome,
+                longrepr=longrepr,
+                when=when,
+                user_properties=list(item.user_properties),
+                _kepler=self._payload(state, decision),
+            )
+
+        self._record_decision(item, state, decision)
+        path, line = item.reportinfo()[:2]
+        place = (os.fspath(path), (line or 0) + 1)
+        if decision.kind == "blocked":
+            return [
+                make("setup", "skipped", (*place, f"Skipped: blocked: {decision.reason}")),
+                make("teardown", "passed"),
+            ]
+        if decision.kind == "skip":
+            reason = "Skipped: duplicate: same code, data and parameters already ran"
+            return [make("setup", "skipped", (*place, reason)), make("teardown", "passed")]
+        xfail = item.get_closest_marker("xfail") if decision.kind == "replay" else None
+        if xfail is not None:
+            call = make("call", "skipped", (*place, decision.reason))
+            call.wasxfail = str(xfail.kwargs.get("reason", ""))  # type: ignore[attr-defined]
+        else:
+            call = make("call", "failed", self._failure_text(item, decision))
+        return [make("setup", "passed"), call, make("teardown", "passed")]
+
+    def _record_decision(self, item: pytest.Item, state: RunState, decision: Decision) -> None:
+        """Spool a run that is over as it begins."""
+        if decision.kind == "refuse":
+            return
+        earlier = decision.earlier
+        run = self.bench.write_run(
+            item,
+            state.spec,
+            state.run_id,
+            state.identity,
+            status="blocked" if decision.kind == "blocked" else "duplicate",
+            seconds=0.0,
+            duplicate_of=earlier.run_id if earlier else None,
+            message=decision.reason,
+        )
+        state.run = run
+        if earlier is not None:
+            self.bench.write_datasets(state.prints)
+
+    @staticmethod
+    def _failure_text(item: pytest.Item, decision: Decision) -> str:
+        if decision.kind == "refuse" or decision.earlier is None:
+            return decision.reason
+        again = f"pytest --kepler-duplicates=run {item.nodeid!r}"
+        return f"{decision.reason}\n{decision.earlier.message}\nTo run it anew: {again}"
+
+    def _payload(self, state: RunState, decision: Decision | None) -> str:
+        status = state.status
+        if decision is not None and decision.kind in ("skip", "replay"):
+            status = "duplicate"
+        if state.blocked_by or (decision is not None and decision.kind == "blocked"):
+            status = "blocked"
+        return json.dumps(
+            {
+                "status": status,
+                "reason": state.blocked_by or (decision.reason if decision else ""),
+                "run": state.run_id,
+            }
+        )
+
+    # The run
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(self, fixturedef: Any, request: Any) -> Generator[None, Any, Any]:
+        """Seed before an experiment's own fixtures, and tell whose assertion failed."""
+        item = request._pyfuncitem if fixturedef.scope == "function" else None  # noqa: SLF001
+        state = item.stash.get(STATE, None) if item is not None else None
+        if state is not None and not state.is_seeded:
+            state.is_seeded = True
+            seed_everything(seed_of(item))
+        try:
+            return (yield)
+        except (AssertionError, pytest.fail.Exception) as error:
+            if is_project(fixturedef):
+                self._fixture_errors.setdefault(id(error), fixturedef.argname)
+            raise
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_fixture_post_finalizer(self, fixturedef: Any) -> None:
+        """Look a last time at shared data before it goes: did a run change it in place?"""
+        if fixturedef.scope != "function":
+            self.bench.verify_last(fixturedef)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pyfunc_call(self, pyfuncitem: Any) -> None:
+        """Decide, now that the fixtures are there; then begin the run."""
+        state = pyfuncitem.stash.get(STATE, None)
+        if state is None:
+            return
+        if state.run is not None:  # a rerun: an execution of its own
+            state = self._again(pyfuncitem, state)
+        decision = state.decision
+        if decision is None:
+            prints = self.bench.prints(pyfuncitem)
+            decision = state.decision = self._decide(pyfuncitem, state, prints)
+        if decision.kind != "run":
+            self._record_decision(pyfuncitem, state, decision)
+            if decision.kind == "skip":
+                reason = "duplicate: same code, data and parameters already ran"
+                raise _Duplicate(reason, _use_item_location=True)
+            raise _Replay(self._failure_text(pyfuncitem, decision), pytrace=False)
+        state.run = self.bench.write_run(
+            pyfuncitem,
+            state.spec,
+            state.run_id,
+            state.identity,
+            behind=state.behind,
+            why_new=decision.reason,
+        )
+        self.bench.write_datasets(state.prints)
+        seed_everything(seed_of(pyfuncitem))
+
+    def _again(self, item: pytest.Item, state: RunState) -> RunState:
+        self._close(item, state)
+        fresh = item.stash[STATE] = RunState(
+            state.spec, decision=state.decision, behind=state.behind, prints=state.prints
+        )
+        fresh.identity = state.identity
+        if state.experiment is not None:
+            fresh.run_id = state.experiment.id
+            fresh.experiment = state.experiment
+        return fresh
+
+    def experiment_of(self, item: Any) -> Experiment:
+        """Return the object behind the `experiment` fixture of a test."""
+        state = item.stash[STATE]
+        if state.run is not None:  # the set-up of a rerun comes before its call
+            self._close(item, state)
+            state = item.stash[STATE] = RunState(
+                state.spec, decision=state.decision, behind=state.behind, prints=state.prints
+            )
+        state.experiment = make_experiment(self.bench, self.fit_gate, item, state)
+        return state.experiment
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Turn what pytest saw of an experiment into the status of its run."""
+        report = yield
+        state = item.stash.get(STATE, None)
+        if state is None or state.decision is not None and state.decision.kind == "blocked":
+            return report
+        error = call.excinfo.value if call.excinfo is not None else None
+        if call.when == "setup" and error is not None:
+            self._setup_failed(item, state, report, error)
+        elif state.blocked_by and call.when == "call":
+            _make_blocked(item, report, state.blocked_by)
+            state.status = "blocked"
+        elif isinstance(error, _Replay | _Duplicate):
+            pass
+        elif call.when == "call":
+            state.status = _status(report, error)
+            state.seconds = call.duration
+            self.bench.verify_shared(item, state.run_id, call.duration)
+        elif call.when == "teardown" and report.failed and state.run is not None:
+            state.status = "error"
+        if report.failed and state.status is not None:
+            state.message = _short(report)
+        elif state.blocked_by:
+            state.message = state.blocked_by
+        report._kepler = self._payload(state, state.decision)  # type: ignore[attr-defined]  # noqa: SLF001
+        return report
+
+    def _setup_failed(
+        self, item: pytest.Item, state: RunState, report: pytest.TestReport, error: BaseException
+    ) -> None:
+        fixture = self._fixture_errors.get(id(error))
+        if fixture is None:
+            state.status = "error" if report.failed else "skipped"
+            return
+        text = str(error).strip().splitlines()
+        state.blocked_by = f"fixture {fixture!r}: {text[0] if text else 'assertion failed'}"
+        state.status = "blocked"
+        if id(error) in self._shown_errors:
+            _make_blocked(item, report, state.blocked_by)
+        self._shown_errors.add(id(error))
+
+    def _close(self, item: pytest.Item, state: RunState) -> None:
+        """Write how a run ended, if it began."""
+        decision = state.decision
+        if decision is not None and decision.kind in ("blocked", "skip", "replay", "refuse"):
+            return
+        if state.run is None:
+            if state.status in ("error", "blocked", "interrupted"):
+                self.bench.write_run(
+                    item,
+                    state.spec,
+                    state.run_id,
+                    state.identity,
+                    status=state.status,
+                    seconds=0.0,
+                    message=state.message,
+                )
+            return
+        status = state.status or "interrupted"
+        if state.experiment is not None:
+            state.experiment.close(passed=status == "passed")
+        self.bench.write(
+            {
+                "e": "end",
+                "run": state.run_id,
+                "at": time.time(),
+                "status": status,
+                "seconds": round(state.seconds, 6),
+                "message": state.message,
+            }
+        )
+        dynamic = _dynamic_fixtures(item)
+        if dynamic:
+            reason = f"it reached {', '.join(dynamic)} by getfixturevalue, which nobody can follow"
+            self.bench.write_unsound([state.run_id], reason)
+        elif status == "passed" and not state.behind:
+            metrics = dict(state.experiment.metrics) if state.experiment is not None else {}
+            self.bench.remember(
+                replace(state.run, status="passed", seconds=state.seconds, metrics=metrics)
+            )
+
+
+def _make_blocked(item: pytest.Item, report: pytest.TestReport, reason: str) -> None:
+    path, line = item.reportinfo()[:2]
+    report.outcome = "skipped"
+    report.longrepr = (os.fspath(path), (line or 0) + 1, f"Skipped: blocked: {reason}")
+    report.__dict__.pop("wasxfail", None)
+
+
+def _status(report: pytest.TestReport, error: BaseException | None) -> Status:
+    if hasattr(report, "wasxfail"):
+        return "xfailed" if report.skipped else "passed"
+    if report.passed:
+        return "passed"
+    if report.skipped:
+        return "skipped"
+    asserted = error is None or isinstance(error, AssertionError | pytest.fail.Exception)
+    return "failed" if asserted else "error"
+
+
+def _short(report: pytest.TestReport) -> str:
+    crash = getattr(report.longrepr, "reprcrash", None)
+    text = crash.message if crash is not None else report.longreprtext
+    return str(text)[:_MESSAGE_LIMIT]
+
+
+def _judge_gate(reports: list[pytest.TestReport]) -> Verdict:
+    """Return the verdict of a gate: passed only if everything about it passed."""
+    if not reports:
+        return Verdict("error", "it did not run")
+    for report in reports:
+        if report.failed:
+            return Verdict("failed", _short(report).splitlines()[0] if _short(report) else "")
+    for report in reports:
+        if report.skipped and not hasattr(report, "wasxfail"):
+            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
+            return Verdict("skipped", reason.removeprefix("Skipped: "))
+        if report.skipped and not getattr(report, "wasxfail", ""):
+            return Verdict("failed", "it is expected to fail, without a reason")
+    return Verdict("passed")
+
+
+def _ended(verdict: Verdict) -> str:
+    if verdict.status == "skipped":
+        because = f" ({verdict.message})" if verdict.message else ""
+        return f"was skipped{because}: a gate that is skipped has not passed"
+    if verdict.status == "crashed":
+        return "crashed"
+    return "failed"
+
+
+def _story(run: Run) -> str:
+    metric = run.spec.get("metric")
+    value = run.metrics.get(metric) if isinstance(metric, str) else None
+    told = f", {metric} {metric_text(value)}" if value is not None else ""
+    return f"duplicate of {run.status} run {run.short_id} ({age(run.started_at)}{told})"
+
+
+def _dynamic_fixtures(item: Any) -> list[str]:
+    request = getattr(item, "_request", None)
+    active = getattr(request, "_fixture_defs", {})
+    return sorted(
+        name for name, definition in active.items()
+        if name not in item.fixturenames and is_project(definition)
+    )
+
+
+def _setup_state(item: pytest.Item) -> Any:
+    return item.session._setupstate  # noqa: SLF001  # no public way
+
+
+def _xdist_interactor(config: pytest.Config) -> Any:
+    """Return xdist's object in a worker, which must know the item whose reports come."""
+    if not hasattr(config, "workerinput"):
+        return None
+    for plugin in config.pluginmanager.get_plugins():
+        if hasattr(plugin, "item_index") and hasattr(plugin, "sendevent"):
+            return plugin
+    return None

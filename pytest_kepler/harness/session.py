@@ -1,0 +1,117 @@
+"""Wires the stages of a session in which experiments were collected."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_kepler.errors import KeplerUsageError
+from pytest_kepler.harness.controller import Controller
+from pytest_kepler.harness.protocol import Protocol
+from pytest_kepler.harness.selection import Selector, is_experiment, leave_out_unnamed
+from pytest_kepler.harness.settings import read_settings, setting
+from pytest_kepler.harness.tracker import FitGate, finding_event
+from pytest_kepler.harness.workbench import Workbench, is_project
+from pytest_kepler.harness.stash import CAPTURED, SESSION
+from pytest_kepler.spool import new_id
+
+if TYPE_CHECKING:
+    from pytest_kepler.records import Finding
+    from pytest_kepler.tracking.experiment import Experiment
+
+
+class SessionPlugin:
+    """What a process of the session keeps hold of until it ends."""
+
+    def __init__(self, bench: Workbench, protocol: Protocol) -> None:
+        self.bench = bench
+        self.protocol = protocol
+
+    def experiment_of(self, item: Any) -> Experiment:
+        """Return the object behind the `experiment` fixture of a test."""
+        return self.protocol.experiment_of(item)
+
+    def record_finding(self, finding: Finding) -> None:
+        """Spool what a sanity test found."""
+        self.bench.write(finding_event(finding, self.bench.session_id, None))
+
+
+def begin(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Take over a finished collection that has experiments in it.
+
+    Raises
+    ------
+    pytest.UsageError
+        If a mark, a setting or a need is wrong; under xdist the controller raises it.
+    """
+    worker = getattr(config, "workerinput", None)
+    try:
+        _begin(session, config, items, worker)
+    except KeplerUsageError as error:
+        if worker is None:
+            raise pytest.UsageError(str(error)) from None
+        # Raised in a worker it would look like a crash: the controller says it.
+        items[:] = []
+        config.workeroutput["kepler_usage"] = str(error)  # type: ignore[attr-defined]
+
+
+def _begin(
+    session: pytest.Session,
+    config: pytest.Config,
+    items: list[pytest.Item],
+    worker: dict[str, Any] | None,
+) -> None:
+    left_out = 0
+    explicit = setting(config, "experiments") == "explicit"
+    if explicit and not config.getoption("kepler_run"):
+        left_out = leave_out_unnamed(config, items)
+    controller: Controller | None = None
+    if worker is None:
+        controller = config.pluginmanager.get_plugin("kepler-controller") or Controller(config)
+        if not config.pluginmanager.is_registered(controller):
+            config.pluginmanager.register(controller, "kepler-controller")
+        controller.n_left_out = left_out
+    if not any(is_experiment(item) for item in items):
+        return
+    settings = read_settings(config)
+    selection = Selector(session, config.stash[CAPTURED], is_project).select(items)
+    if config.option.collectonly or _only_planned(config):
+        if controller is not None:
+            controller.show_gates(selection)
+        return
+    shared = worker["kepler"] if worker is not None else {}
+    session_id = shared.get("session") or (controller.session_id if controller else new_id())
+    bench = Workbench(config, settings, selection, session_id)
+    bench.open()
+    claims = Path(shared["claims"]) if shared else None
+    protocol = Protocol(bench, FitGate(bench), claims)
+    config.stash[SESSION] = SessionPlugin(bench, protocol)
+    config.pluginmanager.register(protocol, "kepler-protocol")
+    if controller is not None:
+        controller.take(bench)
+    else:
+        config.pluginmanager.register(_WorkerEnd(bench), "kepler-worker")
+
+
+def _only_planned(config: pytest.Config) -> bool:
+    return any(
+        config.getoption(name, default=False) for name in ("setupplan", "setuponly")
+    )
+
+
+class _WorkerEnd:
+    """Hands a worker's last words to the controller."""
+
+    def __init__(self, bench: Workbench) -> None:
+        self.bench = bench
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Release the spool before the controller takes it into the journal."""
+        self.bench.close()
+        session.config.workeroutput["kepler"] = {  # type: ignore[attr-defined]
+            "notices": self.bench.notices,
+            "trouble": self.bench.trouble or self.bench.spool.trouble,
+        }

@@ -1,0 +1,13 @@
+"""Where the plugin's door and the harness leave things for each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from pytest_kepler.harness.session import SessionPlugin
+
+CAPTURED = pytest.StashKey[dict[pytest.Collector, list[Any]]]()
+SESSION = pytest.StashKey["SessionPlugin"]()

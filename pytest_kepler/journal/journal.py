@@ -1,0 +1,186 @@
+"""The journal of a project, as the rest of the package sees it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytest_kepler.journal import connect, ingest, reading, search, sql, where
+from pytest_kepler.journal.place import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from duckdb import DuckDBPyConnection
+
+    from pytest_kepler.journal.rows import Rows
+    from pytest_kepler.records import Finding, Run
+
+
+class Journal:
+    """One journal: its file, and the folder of what belongs to it.
+
+    Nothing is opened or made before it is needed, and nothing is held open: every method takes
+    the lock, does its work and lets go.
+
+    Parameters
+    ----------
+    path : Path
+        The DuckDB file; it need not be there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._place = Place(path)
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the spool, the artefacts and the lock."""
+        return self._place.folder
+
+    def make_folder(self) -> None:
+        """Make the folder, one that git does not see.
+
+        Raises
+        ------
+        JournalError
+            If it cannot be made.
+        """
+        self._place.make_folder()
+
+    def exists(self) -> bool:
+        """Tell whether there is anything to read, in the file or still in spools."""
+        return self.path.exists() or bool(self._place.spools())
+
+    def ingest(self) -> ingest.Ingested:
+        """Bring what is new in the spools into the file; see `ingest.ingest`."""
+        return ingest.ingest(self._place)
+
+    def reading(self) -> AbstractContextManager[DuckDBPyConnection]:
+        """Open the journal to read, for as long as the context lasts; writers wait meanwhile."""
+        return connect.reader(self._place)
+
+    def known(self, code_hashes: Collection[str], experiments: Collection[str]) -> list[Run]:
+        """Return the executed runs of some code or some experiments, newest first.
+
+        Neither duplicates nor void runs are among them, nor any that are still running.
+        """
+        with self.reading() as db:
+            return reading.known_runs(db, code_hashes, experiments)
+
+    def session_runs(self, session_id: str) -> list[Run]:
+        """Return the runs of a session, newest first, void ones left out."""
+        return self._runs("status <> 'void' AND session_id = ?", session_id)
+
+    def experiment_runs(self, experiments: Collection[str]) -> list[Run]:
+        """Return the runs of some experiments, newest first, void ones left out."""
+        return self._runs(
+            "status <> 'void' AND experiment IN (SELECT unnest(?::VARCHAR[]))", sorted(experiments)
+        )
+
+    def all_runs(self) -> list[Run]:
+        """Return every run that is not void, newest first."""
+        return self._runs("status <> 'void'")
+
+    def _runs(self, condition: str, *values: object) -> list[Run]:
+        with self.reading() as db:
+            return reading.select_runs(db, condition, values)
+
+    def findings(
+        self, session_id: str | None = None, *, run_ids: Collection[str] | None = None
+    ) -> list[tuple[str, Finding]]:
+        """Return (run id, finding) of a session or of some runs; '' stands for no run."""
+        with self.reading() as db:
+            return reading.select_findings(db, session_id, run_ids)
+
+    def gates(self, session_id: str) -> list[reading.Gate]:
+        """Return the gates of a session, in their order."""
+        with self.reading() as db:
+            return reading.select_gates(db, session_id)
+
+    def notes(
+        self,
+        *,
+        run_ids: Collection[str] | None = None,
+        experiments: Collection[str] | None = None,
+    ) -> list[reading.Note]:
+        """Return the notes on some runs and experiments, or all, oldest first."""
+        with self.reading() as db:
+            return reading.select_notes(db, run_ids, experiments)
+
+    def thresholds(self, session_id: str | None = None) -> list[reading.Threshold]:
+        """Return the thresholds that a session judged, or all, oldest first."""
+        with self.reading() as db:
+            return reading.select_thresholds(db, session_id)
+
+    def sessions(self, session_id: str | None = None) -> list[reading.Session]:
+        """Return one session, or all, newest first."""
+        with self.reading() as db:
+            return reading.select_sessions(db, session_id)
+
+    def environments(self, hashes: Collection[str]) -> dict[str, dict[str, Any]]:
+        """Return the facts of some environments by their hash."""
+        with self.reading() as db:
+            return reading.select_environments(db, hashes)
+
+    def run(self, prefix: str) -> dict[str, Any]:
+        """Return all there is about the run whose id begins so; see `reading.details_of`.
+
+        Raises
+        ------
+        QueryError
+            If no run or several have such an id.
+        """
+        with self.reading() as db:
+            return reading.details_of(db, reading.run_of_prefix(db, prefix))
+
+    def query(self, statement: str) -> Rows:
+        """Return the answer to one statement over the views; see `sql.run_sql`."""
+        return sql.run_sql(self._place, statement)
+
+    def where(self, expression: str) -> Rows:
+        """Return the runs that a filter selects, with the parameters and metrics it names.
+
+        Parameters
+        ----------
+        expression : str
+            SQL over the runs, each parameter and metric a column; see `where.compile_filter`.
+
+        Raises
+        ------
+        QueryError
+            If a name is unknown or may mean two things, or DuckDB refuses the filter.
+        """
+        with self.reading() as db:
+            found = self._compile(db, expression)
+            named = "".join(
+                f', {value} AS "{name.replace(chr(34), chr(34) * 2)}"'
+                for name, value in found.named
+            )
+            return sql.answer(
+                db,
+                f"SELECT run_id, experiment, status, started_at, seconds{named}, "
+                f"to_json(params) AS params "
+                f"FROM every_run {found.where()}",
+            )
+
+    def runs_where(self, expression: str) -> list[Run]:
+        """Return the runs that a filter selects, as records and in the filter's order."""
+        with self.reading() as db:
+            found = self._compile(db, expression)
+            rows = sql.answer(db, f"SELECT run_id FROM every_run {found.where()}")
+            ids = [row[0] for row in rows.rows]
+            runs = reading.select_runs(db, "run_id IN (SELECT unnest(?::VARCHAR[]))", [ids])
+        by_id = {run.run_id: run for run in runs}
+        return [by_id[run_id] for run_id in ids]
+
+    @staticmethod
+    def _compile(db: DuckDBPyConnection, expression: str) -> where.Filter:
+        names = where.Names(reading.param_senses(db), reading.metric_names(db))
+        return where.compile_filter(expression, names)
+
+    def search(self, text: str) -> list[search.Hit]:
+        """Return the experiments with runs in which every word occurs, newest first."""
+        with self.reading() as db:
+            return search.search(db, text)

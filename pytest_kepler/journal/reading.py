@@ -1,0 +1,383 @@
+"""Rows of the journal as records: runs, findings, and all there is about one run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from pytest_kepler.errors import QueryError
+from pytest_kepler.records import Finding, Run
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from duckdb import DuckDBPyConnection
+
+    from pytest_kepler.journal.where import Sense
+
+_RUN: Final = """
+SELECT
+    run_id, session_id, project, experiment, node_id, status, started_at, seconds, seed,
+    to_json(params)::VARCHAR, metrics, hypothesis, identity, code_hash, data_hash, params_hash,
+    eval_hash, environment_hash, "commit", dirty, why_new, duplicate_of, message, unsound,
+    spec::VARCHAR, parts::VARCHAR
+FROM every_run
+"""
+_NEWEST_FIRST: Final = "ORDER BY started_at DESC, run_id"
+_NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_ID_DIGITS: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """How a sanity test or fixture that guards experiments came out in a session."""
+
+    session_id: str
+    node_id: str
+    status: str
+    seconds: float | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """An inference in words, on a run or on an experiment."""
+
+    note_id: str
+    run_id: str
+    experiment: str
+    text: str
+    noted_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """How an experiment came out against what it must reach, in one session."""
+
+    session_id: str
+    experiment: str
+    metric: str
+    bound: str
+    threshold: float | None
+    value: float | None
+    status: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One pytest invocation."""
+
+    session_id: str
+    started_at: datetime
+    seconds: float | None
+    exit_status: int | None
+    project: str
+    rootdir: str
+    args: Any
+    host: str
+    python: str
+    platform: str
+    commit: str
+    dirty: bool
+    diff: str
+
+
+class _Texts:
+    """JSON texts, each read once: the same spec stands in every run of an experiment."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Any] = {}
+
+    def __call__(self, text: str | None) -> Any:
+        if not text:
+            return {}
+        if text not in self._known:
+            self._known[text] = json.loads(text)
+        return self._known[text]
+
+
+def select_runs(
+    db: DuckDBPyConnection,
+    condition: str = "true",
+    values: Iterable[object] = (),
+    tail: str = _NEWEST_FIRST,
+) -> list[Run]:
+    """Return the runs that a condition over the private view selects, newest first."""
+    rows = db.execute(f"{_RUN} WHERE {condition} {tail}", list(values)).fetchall()
+    read = _Texts()
+    return [_run(row, read) for row in rows]
+
+
+def _run(row: tuple[Any, ...], read: _Texts) -> Run:
+    return Run(
+        *row[:6],
+        utc(row[6]),
+        *row[7:9],
+        read(row[9]),
+        row[10] or {},
+        *row[11:18],
+        row[18] or "",
+        bool(row[19]),
+        *row[20:24],
+        read(row[24]),
+        read(row[25]),
+    )
+
+
+def known_runs(
+    db: DuckDBPyConnection, code_hashes: Collection[str], experiments: Collection[str]
+) -> list[Run]:
+    """Return the executed runs of some code or some experiments, newest first."""
+    return select_runs(
+        db,
+        "status NOT IN ('duplicate', 'void', 'running') AND ("
+        "code_hash IN (SELECT unnest(?::VARCHAR[])) OR experiment IN (SELECT unnest(?::VARCHAR[])))",
+        [sorted(code_hashes), sorted(experiments)],
+    )
+
+
+def select_findings(
+    db: DuckDBPyConnection, session_id: str | None, run_ids: Collection[str] | None
+) -> list[tuple[str, Finding]]:
+    """Return (run id, finding) of a session, or of some runs; the id is '' in a sanity test."""
+    condition, value = _of_session_or_runs(session_id, run_ids)
+    rows = db.execute(
+        "SELECT coalesce(run_id, ''), code, name, severity, message, location, "
+        "measured::VARCHAR, threshold::VARCHAR, fix, waiver "
+        f"FROM finding WHERE {condition} ORDER BY checked_at, run_id, code",
+        [value],
+    ).fetchall()
+    read = _Texts()
+    return [
+        (
+            row[0],
+            Finding(*row[1:6], read(row[6]), read(row[7]), fix=row[8], waiver=row[9]),
+        )
+        for row in rows
+    ]
+
+
+def _of_session_or_runs(
+    session_id: str | None, run_ids: Collection[str] | None
+) -> tuple[str, object]:
+    if session_id is not None:
+        return (
+            "(session_id = $1 OR run_id IN (SELECT run_id FROM every_run WHERE session_id = $1))",
+            session_id,
+        )
+    return "run_id IN (SELECT unnest(?::VARCHAR[]))", sorted(run_ids or ())
+
+
+def select_gates(db: DuckDBPyConnection, session_id: str) -> list[Gate]:
+    """Return the gates of a session, in their order."""
+    rows = db.execute(
+        "SELECT session_id, node_id, status, seconds, message FROM gate WHERE session_id = ? "
+        "ORDER BY checked_at, node_id",
+        [session_id],
+    ).fetchall()
+    return [Gate(*row) for row in rows]
+
+
+def select_notes(
+    db: DuckDBPyConnection, run_ids: Collection[str] | None, experiments: Collection[str] | None
+) -> list[Note]:
+    """Return the notes on some runs and experiments, or all, oldest first."""
+    condition = "true"
+    values: list[object] = []
+    if run_ids is not None or experiments is not None:
+        condition = (
+            "run_id IN (SELECT unnest(?::VARCHAR[])) OR experiment IN (SELECT unnest(?::VARCHAR[]))"
+        )
+        values = [sorted(run_ids or ()), sorted(experiments or ())]
+    rows = db.execute(
+        "SELECT note_id, run_id, experiment, text, noted_at FROM note "
+        f"WHERE {condition} ORDER BY noted_at, note_id",
+        values,
+    ).fetchall()
+    return [Note(*row[:4], utc(row[4])) for row in rows]
+
+
+def select_thresholds(db: DuckDBPyConnection, session_id: str | None) -> list[Threshold]:
+    """Return the thresholds that a session judged, or all, oldest first."""
+    rows = db.execute(
+        "SELECT session_id, experiment, metric, bound, threshold, value, status, message "
+        "FROM threshold WHERE $1 IS NULL OR session_id = $1 ORDER BY judged_at, experiment, metric",
+        [session_id],
+    ).fetchall()
+    return [Threshold(*row) for row in rows]
+
+
+def select_sessions(db: DuckDBPyConnection, session_id: str | None) -> list[Session]:
+    """Return one session or all, newest first."""
+    rows = db.execute(
+        "SELECT session_id, started_at, seconds, exit_status, project, rootdir, args::VARCHAR, "
+        'host, python, platform, "commit", dirty, diff FROM sessions '
+        "WHERE $1 IS NULL OR session_id = $1 ORDER BY started_at DESC, session_id",
+        [session_id],
+    ).fetchall()
+    read = _Texts()
+    return [
+        Session(row[0], utc(row[1]), *row[2:6], read(row[6]), *row[7:11], bool(row[11]), row[12])
+        for row in rows
+    ]
+
+
+def select_environments(
+    db: DuckDBPyConnection, hashes: Collection[str]
+) -> dict[str, dict[str, Any]]:
+    """Return the facts of some environments by their hash."""
+    rows = db.execute(
+        "SELECT environment_hash, facts::VARCHAR FROM environment "
+        "WHERE environment_hash IN (SELECT unnest(?::VARCHAR[]))",
+        [sorted(hashes)],
+    ).fetchall()
+    return {found: json.loads(facts) if facts else {} for found, facts in rows}
+
+
+def run_of_prefix(db: DuckDBPyConnection, prefix: str) -> Run:
+    """Return the run whose id begins so.
+
+    Raises
+    ------
+    QueryError
+        If no run or several do; the sentence names them.
+    """
+    found = select_runs(db, "starts_with(run_id, lower(?))", [prefix.strip()])
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        msg = f"No run has an id that begins with {prefix!r}; kepler report lists them."
+        raise QueryError(msg)
+    digits = _distinguishing(run.run_id for run in found)
+    names = ", ".join(f"{run.run_id[:digits]} ({run.node_id})" for run in found[:6])
+    more = f" and {len(found) - 6} more" if len(found) > 6 else ""  # noqa: PLR2004  # as above
+    msg = f"{len(found)} runs have an id that begins with {prefix!r}: {names}{more}."
+    raise QueryError(msg)
+
+
+def _distinguishing(ids: Iterable[str]) -> int:
+    """Return how many characters tell the ids apart."""
+    every = list(ids)
+    digits = _ID_DIGITS
+    while len({name[:digits] for name in every}) < len(every) and digits < len(every[0]):
+        digits += 1
+    return digits
+
+
+def details_of(db: DuckDBPyConnection, run: Run) -> dict[str, Any]:
+    """Return all that the journal has about one run, for ``kepler show``.
+
+    Returns
+    -------
+    dict
+        ``run`` (Run), ``curves`` ({metric: [(step, value), …]}), ``findings`` (list of Finding),
+        ``facts`` and ``environment`` (mappings), ``code`` ({qualified name: source}), ``notes``,
+        ``models``, ``datasets``, ``artifacts`` (lists of mappings, the columns of the views),
+        ``session`` (such a mapping, empty if unknown), ``duplicates`` (ids).
+    """
+    executed = run.duplicate_of or run.run_id
+    sessions = _mappings(db, "sessions", "session_id = ?", run.session_id)
+    return {
+        "run": run,
+        "curves": _curves(db, executed),
+        "findings": [finding for _, finding in select_findings(db, None, {run.run_id, executed})],
+        "notes": _mappings(
+            db,
+            "notes",
+            "list_contains(?, run_id) OR list_contains(?, experiment)",
+            [run.run_id, executed],
+            [run.experiment],
+        ),
+        "facts": _facts(db, executed),
+        "models": _mappings(db, "models", "run_id = ?", executed),
+        "datasets": _mappings(
+            db, "datasets", "contains(?, data_hash)", json.dumps(dict(run.parts)) + run.data_hash
+        ),
+        "artifacts": _mappings(db, "artifacts", "run_id = ?", executed),
+        "environment": _json_of(db, "facts", "environment", "environment_hash", run),
+        "code": _json_of(db, "parts", "code", "code_hash", run),
+        "session": sessions[0] if sessions else {},
+        "duplicates": _column(
+            db, "SELECT run_id FROM every_run WHERE duplicate_of = ?", [run.run_id]
+        ),
+    }
+
+
+def _curves(db: DuckDBPyConnection, run_id: str) -> dict[str, list[tuple[int | None, float]]]:
+    rows = db.execute(
+        "SELECT name, steps, vals FROM point WHERE run_id = ? ORDER BY name, batch", [run_id]
+    ).fetchall()
+    curves: dict[str, list[tuple[int | None, float]]] = {}
+    for name, steps, values in rows:
+        curves.setdefault(name, []).extend(zip(steps, values, strict=True))
+    return curves
+
+
+def _facts(db: DuckDBPyConnection, run_id: str) -> dict[str, Any]:
+    rows = db.execute("SELECT name, value::VARCHAR FROM fact WHERE run_id = ?", [run_id]).fetchall()
+    return {name: json.loads(value) for name, value in rows}
+
+
+def _mappings(
+    db: DuckDBPyConnection, view: str, condition: str, *values: object
+) -> list[dict[str, Any]]:
+    cursor = db.execute(f"SELECT DISTINCT * FROM {view} WHERE {condition} ORDER BY ALL", values)
+    columns = [(column[0], str(column[1])) for column in cursor.description or []]
+    return [
+        {
+            name: _python(item, kind)
+            for (name, kind), item in zip(columns, row, strict=True)
+        }
+        for row in cursor.fetchall()
+    ]
+
+
+def _python(value: Any, kind: str) -> Any:
+    if kind == "JSON" and value is not None:
+        return json.loads(value)
+    return utc(value) if isinstance(value, datetime) else value
+
+
+def _json_of(db: DuckDBPyConnection, column: str, table: str, key: str, run: Run) -> Any:
+    rows = db.execute(
+        f"SELECT {column}::VARCHAR FROM {table} WHERE {key} = ?", [getattr(run, key)]
+    ).fetchall()
+    return json.loads(rows[0][0]) if rows and rows[0][0] else {}
+
+
+def _column(db: DuckDBPyConnection, sql: str, values: list[object]) -> list[Any]:
+    return [row[0] for row in db.execute(sql, values).fetchall()]
+
+
+def param_senses(db: DuckDBPyConnection) -> Mapping[str, Sense]:
+    """Return each parameter with what all its values are, a text if they are of several kinds."""
+    rows: list[tuple[str, Sense]] = db.execute(
+        """
+        SELECT name, CASE
+            WHEN bool_and(kind IN ('BIGINT', 'UBIGINT', 'HUGEINT', 'DOUBLE')) THEN 'number'
+            WHEN bool_and(kind = 'BOOLEAN') THEN 'truth'
+            ELSE 'text'
+        END
+        FROM (
+            SELECT entry.key AS name, nullif(json_type(entry.value), 'NULL') AS kind
+            FROM (SELECT unnest(map_entries(params)) AS entry FROM every_run)
+        )
+        GROUP BY name
+        """
+    ).fetchall()
+    return dict(rows)
+
+
+def metric_names(db: DuckDBPyConnection) -> frozenset[str]:
+    """Return the name of each metric that a run has."""
+    return frozenset(
+        _column(db, "SELECT DISTINCT unnest(map_keys(metrics)) FROM every_run", [])
+    )
+
+
+def utc(moment: datetime | None) -> datetime:
+    """Return a time of the journal with its zone; an unknown one is the epoch."""
+    return _NEVER if moment is None else moment.replace(tzinfo=UTC)

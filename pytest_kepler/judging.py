@@ -1,0 +1,524 @@
+"""Judging: runs in, verdicts out: which configuration is best, and whether it is good enough.
+
+Everything is over the mean of replicates, duplicates included; a configuration counts only when
+each of its replicates has a value, by the newest run of each.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final
+
+from pytest_kepler.errors import nearest
+from pytest_kepler.records import (
+    COUNTED,
+    Assessment,
+    BestSoFar,
+    Configuration,
+    ExperimentSpec,
+    SharedData,
+    Statistic,
+    ThresholdOutcome,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from typing import Literal
+
+    from pytest_kepler.records import Goal, Run
+
+#: Runs that did not get to their end: what they would have said is open, not bad.
+_OPEN: Final = frozenset({"running", "interrupted", "pruned"})
+_SPEC_FIELDS: Final = frozenset(field.name for field in dataclasses.fields(ExperimentSpec))
+
+
+def spec_of(mapping: Mapping[str, Any]) -> ExperimentSpec:
+    """Return the marker's arguments from their journal form.
+
+    Parameters
+    ----------
+    mapping : mapping
+        As in ``Run.spec``: JSON values; what is missing keeps the marker's default.
+    """
+    known: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in mapping.items()
+        if name in _SPEC_FIELDS and value is not None
+    }
+    return ExperimentSpec(**known)
+
+
+def configurations(
+    runs: Iterable[Run], spec: ExperimentSpec, *, executed: Mapping[str, Run] | None = None
+) -> list[Configuration]:
+    """Fold the runs of one experiment over their replicates.
+
+    Parameters
+    ----------
+    runs : iterable of Run
+        Of one experiment, in any order. Void runs are left out; of several runs with the same
+        parameters the newest counts.
+    spec : ExperimentSpec
+        Says which parameters are replicates.
+    executed : mapping of run id to Run, optional
+        More runs among which a duplicate finds the one that it repeats.
+
+    Returns
+    -------
+    list of Configuration
+        In the order of the parameters: numbers by size, then text.
+    """
+    own = [run for run in runs if run.status != "void"]
+    by_id = {**(executed or {}), **{run.run_id: run for run in own}}
+    groups: dict[str, dict[str, Run]] = {}
+    for run in sorted(own, key=lambda run: (run.started_at, run.run_id)):
+        shared, replicate = _split(run.params, spec.replicates)
+        groups.setdefault(_key(shared), {})[_key(replicate)] = run
+    folded = [_fold(list(group.values()), spec, by_id) for group in groups.values()]
+    return sorted(folded, key=lambda found: _order(found.params))
+
+
+def best(found: Iterable[Configuration], metric: str, goal: Goal | None) -> Configuration | None:
+    """Return the configuration with the best mean of `metric`, or None if none has a value.
+
+    NaN and infinities never win. Of equals, the one with the first parameters does.
+    """
+    ranked = rank([each for each in found if _is_result(each.value(metric))], metric, goal)
+    return ranked[0] if ranked and goal else None
+
+
+def rank(found: Iterable[Configuration], metric: str, goal: Goal | None) -> list[Configuration]:
+    """Return the configurations best first; those that cannot win come last.
+
+    Without a goal the order is that of the parameters.
+    """
+    sign = -1.0 if goal == "max" else 1.0
+
+    def place(each: Configuration) -> tuple[bool, float, bool, Any]:
+        value = each.value(metric)
+        if goal is None or value is None or not math.isfinite(value):
+            return True, 0.0, metric not in each.statistics, _order(each.params)
+        return False, sign * value, False, _order(each.params)
+
+    return sorted(found, key=place)
+
+
+def judge(
+    runs: Iterable[Run],
+    spec: ExperimentSpec,
+    *,
+    whole_grid: bool,
+    executed: Mapping[str, Run] | None = None,
+) -> list[ThresholdOutcome]:
+    """Judge every `at_least` and `at_most` on the experiment's best configuration.
+
+    The best is the best by the headline metric; where the marker names none, each metric is
+    judged on its own best. NaN, and a metric that was never logged, miss.
+
+    Parameters
+    ----------
+    runs : iterable of Run
+        Of one experiment.
+    spec : ExperimentSpec
+        Its thresholds.
+    whole_grid : bool
+        False where only a part of the grid was run: the status is then ``partial``.
+    executed : mapping of run id to Run, optional
+        As for `configurations`.
+
+    Returns
+    -------
+    list of ThresholdOutcome
+        One for each bound, in the marker's order.
+    """
+    runs = list(runs)
+    return _judge(configurations(runs, spec, executed=executed), spec, whole_grid, _names(runs))
+
+
+def compare_best(
+    session_runs: Iterable[Run],
+    earlier_runs: Iterable[Run],
+    spec: ExperimentSpec,
+) -> BestSoFar | None:
+    """Compare the best of a session with the best before it, on the same data alone.
+
+    Parameters
+    ----------
+    session_runs, earlier_runs : iterable of Run
+        Of one experiment; earlier runs of the same session are left out.
+    spec : ExperimentSpec
+        Names the headline metric.
+
+    Returns
+    -------
+    BestSoFar or None
+        None where there is no headline metric, no goal, or nothing to tell.
+    """
+    metric, goal = spec.metric, spec.goal_for(spec.metric) if spec.metric else None
+    if metric is None or goal is None:
+        return None
+    own, before = list(session_runs), list(earlier_runs)
+    sessions = {run.session_id for run in own}
+    executed = {run.run_id: run for run in (*before, *own)}
+    now = best(configurations(own, spec, executed=executed), metric, goal)
+    past = [run for run in before if run.session_id not in sessions]
+    newest = _newest_with_value(past, metric, executed)
+    if newest is None:
+        return BestSoFar(metric, "first", now, None) if now else None
+    data = now.evaluated_on if now else frozenset({_evaluated_on(newest)})
+    then = _best_on(past, data, spec, executed)
+    if now is None:
+        return BestSoFar(metric, "no-value", None, then) if then else None
+    if then is None:
+        other = _newest_configuration(past, newest, spec, executed)
+        return BestSoFar(metric, "data-changed", now, other)
+    return _compare(now, then, metric, goal)
+
+
+def assess(
+    runs: Iterable[Run],
+    *,
+    earlier: Iterable[Run] = (),
+    partial: Collection[str] = (),
+    specs: Mapping[str, ExperimentSpec] | None = None,
+) -> list[Assessment]:
+    """Judge all experiments of a session, or of a journal.
+
+    Parameters
+    ----------
+    runs : iterable of Run
+        Of any experiments.
+    earlier : iterable of Run, optional
+        Runs of the sessions before, for "best so far" and for what duplicates saved.
+    partial : collection of str, optional
+        The experiments of which only a part of the grid was run.
+    specs : mapping of experiment to ExperimentSpec, optional
+        What the markers say; else what the newest run recorded.
+
+    Returns
+    -------
+    list of Assessment
+        In the order of the first run of each experiment.
+    """
+    before = _by_experiment(earlier)
+    found = []
+    for experiment, own in _by_experiment(runs).items():
+        newest = max(own, key=lambda run: (run.started_at, run.run_id))
+        spec = (specs or {}).get(experiment) or spec_of(newest.spec)
+        past = before.get(experiment, [])
+        found.append(_assess(own, past, spec, whole_grid=experiment not in partial))
+    return found
+
+
+def shared_data(assessments: Iterable[Assessment]) -> list[SharedData]:
+    """Return, for each data that several experiments were evaluated on, the best of each."""
+    groups: dict[frozenset[str], list[tuple[Assessment, Configuration]]] = {}
+    for assessment in assessments:
+        on: dict[frozenset[str], list[Configuration]] = {}
+        for each in assessment.configurations:
+            if each.statistics and all(run.eval_hash for run in each.runs):
+                on.setdefault(each.evaluated_on, []).append(each)
+        for data, found in on.items():
+            winner = best(found, assessment.spec.metric or "", assessment.goal)
+            if winner:
+                groups.setdefault(data, []).append((assessment, winner))
+    return [_share(data, group) for data, group in groups.items() if len(group) > 1]
+
+
+def _assess(
+    own: list[Run], past: list[Run], spec: ExperimentSpec, *, whole_grid: bool
+) -> Assessment:
+    executed = {run.run_id: run for run in (*past, *own)}
+    newest = max(own, key=lambda run: (run.started_at, run.run_id))
+    found = _mark_current(configurations(own, spec, executed=executed), own, executed)
+    current = [each for each in found if each.is_current]
+    metric = spec.metric or ""
+    goal = spec.goal_for(metric) if metric else None
+    ranked = rank(current, metric, goal)
+    ranked += rank([each for each in found if not each.is_current], metric, goal)
+    return Assessment(
+        experiment=newest.experiment,
+        spec=spec,
+        goal=goal,
+        hypothesis=spec.hypothesis or newest.hypothesis,
+        runs=tuple(own),
+        configurations=tuple(ranked),
+        best=best(current, metric, goal),
+        thresholds=tuple(_judge(current, spec, whole_grid, _names(own), newest.experiment)),
+        best_so_far=compare_best(own, past, spec) if past else None,
+        saved_seconds=math.fsum(
+            executed[run.duplicate_of].seconds or 0.0
+            for run in own
+            if run.status == "duplicate" and run.duplicate_of in executed
+        ),
+    )
+
+
+def _by_experiment(runs: Iterable[Run]) -> dict[str, list[Run]]:
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        if run.status != "void":
+            groups.setdefault(run.experiment, []).append(run)
+    return groups
+
+
+def _mark_current(
+    found: list[Configuration], runs: Sequence[Run], executed: Mapping[str, Run]
+) -> list[Configuration]:
+    """Mark the configurations that were evaluated on data which is no longer in use."""
+    with_value = [run for run in runs if _outcome(run, executed) in COUNTED]
+    if not with_value:
+        return found
+    newest = max(with_value, key=lambda run: (run.started_at, run.run_id)).session_id
+    in_use = {
+        _evaluated_on(_resolved(run, executed)) for run in with_value if run.session_id == newest
+    }
+    return [
+        dataclasses.replace(each, is_current=not each.statistics or each.evaluated_on <= in_use)
+        for each in found
+    ]
+
+
+def _split(
+    params: Mapping[str, Any], replicates: Sequence[str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    shared = {name: value for name, value in params.items() if name not in replicates}
+    return shared, {name: params[name] for name in replicates if name in params}
+
+
+def _key(params: Mapping[str, Any]) -> str:
+    # JSON tells 1, 1.0, true and "1" apart, which Python's == does not.
+    return json.dumps(params, sort_keys=True, default=repr)
+
+
+def _order(params: Mapping[str, Any]) -> list[tuple[str, int, float, str]]:
+    return [(name, *_place(params[name])) for name in sorted(params)]
+
+
+def _place(value: object) -> tuple[int, float, str]:
+    if isinstance(value, bool | int | float) and value == value:  # noqa: PLR0124  # not NaN
+        return 0, _as_float(value), ""
+    return (1, 0.0, value) if isinstance(value, str) else (2, 0.0, _key({"": value}))
+
+
+def _as_float(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.copysign(math.inf, value)
+
+
+def _fold(runs: list[Run], spec: ExperimentSpec, executed: Mapping[str, Run]) -> Configuration:
+    runs = sorted(runs, key=lambda run: _order(_split(run.params, spec.replicates)[1]))
+    outcomes = tuple(_outcome(run, executed) for run in runs)
+    resolved = [_resolved(run, executed) for run in runs]
+    counted = [run for run, outcome in zip(resolved, outcomes, strict=True) if outcome in COUNTED]
+    values: dict[str, list[float]] = {}
+    for run in counted:
+        for name, value in run.metrics.items():
+            values.setdefault(name, []).append(value)
+    seconds = [run.seconds for run in counted if run.seconds is not None]
+    return Configuration(
+        params=_split(runs[-1].params, spec.replicates)[0],
+        runs=tuple(resolved),
+        outcomes=outcomes,
+        statistics={name: _statistic(logged) for name, logged in values.items()},
+        seconds=_mean(seconds) if seconds else None,
+        evaluated_on=frozenset(_evaluated_on(run) for run in counted),
+    )
+
+
+def _outcome(run: Run, executed: Mapping[str, Run]) -> str:
+    """Return the run's status, that of a failure where a duplicate repeats one."""
+    if run.status != "duplicate":
+        return run.status
+    original = executed.get(run.duplicate_of)
+    if original is not None and original.status in {"failed", "xfailed"}:
+        return original.status
+    return "failed" if run.message.startswith("duplicate of failed") else "duplicate"
+
+
+def _resolved(run: Run, executed: Mapping[str, Run]) -> Run:
+    """Return a duplicate with the numbers of the run that it repeats; others as they are."""
+    original = executed.get(run.duplicate_of) if run.status == "duplicate" else None
+    if original is None:
+        return run
+    return dataclasses.replace(
+        run,
+        metrics=run.metrics or original.metrics,
+        eval_hash=run.eval_hash or original.eval_hash,
+        data_hash=run.data_hash or original.data_hash,
+        seconds=original.seconds,
+        message=original.message or run.message,
+    )
+
+
+def _evaluated_on(run: Run) -> str:
+    return run.eval_hash or run.data_hash
+
+
+def _statistic(values: Sequence[float]) -> Statistic:
+    mean = _mean(values)
+    if len(values) == 1:
+        return Statistic(mean, None, 1)
+    if not math.isfinite(mean):
+        return Statistic(mean, math.nan, len(values))
+    variance = math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
+    return Statistic(mean, math.sqrt(variance), len(values))
+
+
+def _mean(values: Sequence[float]) -> float:
+    if not all(map(math.isfinite, values)):
+        return sum(values) / len(values)  # NaN and infinities, by IEEE 754
+    # Three times 0.1 has the mean 0.1, not 0.10000000000000002: a threshold may sit there.
+    return min(max(math.fsum(values) / len(values), min(values)), max(values))
+
+
+def _is_result(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
+
+
+def _names(runs: Iterable[Run]) -> set[str]:
+    return {name for run in runs for name in run.metrics}
+
+
+def _judge(
+    found: Sequence[Configuration],
+    spec: ExperimentSpec,
+    whole_grid: bool,
+    names: Collection[str],
+    experiment: str = "",
+) -> list[ThresholdOutcome]:
+    statuses = Counter(outcome for each in found for outcome in each.outcomes)
+    whole = whole_grid and not _OPEN & statuses.keys() and set(statuses) != {"skipped"}
+    experiment = experiment or next((each.runs[0].experiment for each in found), "")
+    outcomes = []
+    for bound, metric, limit in spec.bounds():
+        ranking = spec.metric or metric
+        goal = spec.goal_for(ranking) or ("max" if bound == "at_least" else "min")
+        winner = best(found, ranking, goal)
+        value = winner.value(metric) if winner else None
+        reached = value is not None and (value >= limit if bound == "at_least" else value <= limit)
+        text = (
+            _verdict(bound, metric, limit, value, _about(winner, found), reached=reached)
+            if winner and value is not None
+            else f"{bound}={limit:g} for {metric!r}: "
+            + _why_no_value(metric, ranking, found, names, statuses)
+        )
+        outcomes.append(
+            ThresholdOutcome(
+                experiment=experiment,
+                metric=metric,
+                bound=bound,
+                limit=limit,
+                value=value,
+                status=("reached" if reached else "missed") if whole else "partial",
+                configuration=winner.params if winner else {},
+                n=winner.statistics[metric].n if winner and value is not None else 0,
+                message=text if whole else f"{text}; only a part of the grid has run",
+            )
+        )
+    return outcomes
+
+
+def _verdict(  # noqa: PLR0913  # the parts of one sentence
+    bound: Literal["at_least", "at_most"],
+    metric: str,
+    limit: float,
+    value: float,
+    about: str,
+    *,
+    reached: bool,
+) -> str:
+    short = "NaN" if math.isnan(value) else f"{value:.4g}"
+    if float(short) == limit and value != limit:
+        short = repr(value)  # 0.94999 must not be said to miss 0.95 as "0.95"
+    return f"{metric} {short} {'reaches' if reached else 'misses'} {bound}={limit:g}{about}"
+
+
+def _about(winner: Configuration, found: Sequence[Configuration]) -> str:
+    """Return in brackets what sets the best configuration apart, and over how many runs."""
+    details = [
+        f"{name}={item}"
+        for name, item in winner.params.items()
+        if len({_key({"": each.params.get(name)}) for each in found}) > 1
+    ]
+    n = len(winner.runs)
+    about = [", ".join(details)] * bool(details) + [f"mean of {n} runs"] * (n > 1)
+    return f" ({'; '.join(about)})" if about else ""
+
+
+def _why_no_value(
+    metric: str,
+    ranking: str,
+    found: Sequence[Configuration],
+    names: Collection[str],
+    statuses: Mapping[str, int],
+) -> str:
+    count = ", ".join(f"{n} {status}" for status, n in statuses.items() if status not in COUNTED)
+    ended = f" ({count})" if count else ""
+    for name in (metric, ranking):
+        if name not in names and names:
+            return f"{name!r} was never logged{ended}; {nearest(name, names)}"
+    values = [each.value(ranking) for each in found]
+    if any(map(_is_result, values)):
+        return f"the best configuration by {ranking!r} has no {metric!r} in each of its runs"
+    if any(value is not None for value in values):
+        return f"{ranking!r} is not a finite number in any configuration{ended}"
+    return f"no configuration has {ranking!r} in each of its runs{ended}"
+
+
+def _newest_with_value(runs: Iterable[Run], metric: str, executed: Mapping[str, Run]) -> Run | None:
+    resolved = [_resolved(run, executed) for run in runs if _outcome(run, executed) in COUNTED]
+    with_value = [run for run in resolved if _is_result(run.metrics.get(metric))]
+    return max(with_value, key=lambda run: (run.started_at, run.run_id), default=None)
+
+
+def _best_on(
+    runs: Iterable[Run], data: frozenset[str], spec: ExperimentSpec, executed: Mapping[str, Run]
+) -> Configuration | None:
+    """Return the best configuration that was evaluated on exactly this data."""
+    # Run by run first: earlier replicates on more folds must not hide those on the same ones.
+    resolved = [_resolved(run, executed) for run in runs]
+    sources = {run.data_hash for run in resolved if _evaluated_on(run) in data}
+    same = [
+        run
+        for run in resolved
+        # A run that was never evaluated stays, on the same source: its configuration lacks a value.
+        if _evaluated_on(run) in data or (not run.eval_hash and run.data_hash in sources)
+    ]
+    found = [
+        each for each in configurations(same, spec, executed=executed) if each.evaluated_on == data
+    ]
+    metric = spec.metric or ""
+    return best(found, metric, spec.goal_for(metric))
+
+
+def _newest_configuration(
+    runs: Iterable[Run], newest: Run, spec: ExperimentSpec, executed: Mapping[str, Run]
+) -> Configuration:
+    shared = _key(_split(newest.params, spec.replicates)[0])
+    same = [run for run in runs if _key(_split(run.params, spec.replicates)[0]) == shared]
+    return configurations(same, spec, executed=executed)[0]
+
+
+def _compare(now: Configuration, then: Configuration, metric: str, goal: Goal) -> BestSoFar:
+    difference = now.statistics[metric].mean - then.statistics[metric].mean
+    gain = difference if goal == "max" else -difference
+    status: Literal["beaten", "equalled", "unbeaten"] = (
+        "beaten" if gain > 0 else "unbeaten" if gain < 0 else "equalled"
+    )
+    return BestSoFar(metric, status, now, then, gain)
+
+
+def _share(data: frozenset[str], group: list[tuple[Assessment, Configuration]]) -> SharedData:
+    asked = {(assessment.spec.metric, assessment.goal) for assessment, _ in group}
+    entries = {id(each): (assessment.experiment, each) for assessment, each in group}
+    if len(asked) > 1:  # no common yardstick: listed, not ranked
+        return SharedData(data, None, None, tuple(entries.values()))
+    ((metric, goal),) = asked
+    ranked = rank([each for _, each in group], metric or "", goal)
+    return SharedData(data, metric, goal, tuple(entries[id(each)] for each in ranked))

@@ -1,0 +1,335 @@
+"""Frozen records that travel between the rooms; no behaviour beyond reading themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, Literal
+
+Severity = Literal["error", "warning", "note"]
+Goal = Literal["max", "min"]
+Status = Literal[
+    "running",
+    "passed",
+    "failed",
+    "error",
+    "skipped",
+    "xfailed",
+    "blocked",
+    "duplicate",
+    "crashed",
+    "interrupted",
+    "pruned",
+    "void",
+]
+Scalar = str | int | float | bool | None
+
+
+class _Empty(Mapping[str, Any]):
+    """A mapping with nothing in it, as a default of dataclasses.
+
+    It can be hashed, which a dataclass asks of a default: ``MappingProxyType`` can only since
+    Python 3.12.
+    """
+
+    __slots__ = ()
+
+    def __getitem__(self, key: str) -> Any:
+        raise KeyError(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+    def __hash__(self) -> int:
+        return 0
+
+    def __repr__(self) -> str:
+        return "{}"
+
+
+EMPTY: Final[Mapping[str, Any]] = _Empty()
+
+#: Statuses that count as a result of the experiment, with numbers of its own.
+COUNTED: Final = ("passed", "duplicate")
+
+_MINIMISED = (
+    "loss",
+    "error",
+    "mae",
+    "mse",
+    "mape",
+    "rmse",
+    "msle",
+    "seconds",
+    "deviance",
+    "perplexity",
+    "divergence",
+    "brier",
+    "hinge",
+    "crossentropy",
+)
+_MAXIMISED = (
+    "accuracy",
+    "acc",
+    "auc",
+    "roc_auc",
+    "f1",
+    "r2",
+    "score",
+    "precision",
+    "recall",
+    "kappa",
+    "mcc",
+    "jaccard",
+    "iou",
+    "dice",
+    "likelihood",
+    "similarity",
+)
+
+
+def goal_of_name(metric: str) -> Goal | None:
+    """Return the goal that a metric's name tells, or None if it does not tell.
+
+    The last part of the name decides (``val/log_loss`` is a loss), by whole words.
+    scikit-learn's ``neg_…`` scorers are maximised.
+    """
+    name = metric.lower().rsplit("/", 1)[-1]
+    if name.startswith("neg_"):
+        return "max"
+    words = set(name.replace("-", "_").split("_"))
+    if words & set(_MINIMISED) or name in _MINIMISED:
+        return "min"
+    if words & set(_MAXIMISED) or name in _MAXIMISED:
+        return "max"
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check reports.
+
+    Attributes
+    ----------
+    code, name : str
+        Stable identity of the check, ``K304`` and ``non-finite-input``.
+    severity : {"error", "warning", "note"}
+        After overrides. An error blocks.
+    message : str
+        One sentence, what is wrong; no advice.
+    location : str
+        The smallest place that a person can go to: split, column, row, layer, epoch.
+    measured, threshold : mapping of str to number or text
+        What was measured and the limit, in the same units.
+    fix : str
+        One imperative sentence, the most likely cause first.
+    basis : str
+        ``static``, ``data``, ``batch``, ``probe``, ``history``; with the sampling if any.
+    confidence : {"declared", "inferred"}
+        Whether the task that the answer rests on was declared.
+    waiver : str
+        Empty, or the reason for which the finding does not count.
+    """
+
+    code: str
+    name: str
+    severity: Severity
+    message: str
+    location: str = ""
+    measured: Mapping[str, Any] = EMPTY
+    threshold: Mapping[str, Any] = EMPTY
+    fix: str = ""
+    basis: str = "data"
+    confidence: Literal["declared", "inferred"] = "declared"
+    waiver: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentSpec:
+    """What `@pytest.mark.experiment` says; the argument names are the marker's."""
+
+    metric: str | None = None
+    goal: Goal | Mapping[str, Goal] = "max"
+    at_least: float | Mapping[str, float] | None = None
+    at_most: float | Mapping[str, float] | None = None
+    replicates: tuple[str, ...] = ("seed", "fold")
+    hypothesis: str | None = None
+    project: str | None = None
+    needs: tuple[Any, ...] = ()
+    gate: bool = True
+    waive: Mapping[str, Any] = EMPTY
+    tags: tuple[str, ...] = ()
+    version: str | None = None
+
+    def goal_for(self, metric: str) -> Goal | None:
+        """Return which way `metric` is better, or None where it cannot be told."""
+        if isinstance(self.goal, Mapping):
+            return self.goal.get(metric) or goal_of_name(metric)
+        if metric == self.metric:
+            return self.goal
+        return goal_of_name(metric)
+
+    def bounds(self) -> list[tuple[Literal["at_least", "at_most"], str, float]]:
+        """Return every threshold as (which, metric, limit), in the marker's order."""
+        found: list[tuple[Literal["at_least", "at_most"], str, float]] = []
+        for which, value in (("at_least", self.at_least), ("at_most", self.at_most)):
+            if value is None:
+                continue
+            by_metric = value if isinstance(value, Mapping) else {self.metric or "": value}
+            found += [(which, metric, limit) for metric, limit in by_metric.items()]  # type: ignore[misc]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One row of the journal's runs, with what decisions and reports need.
+
+    ``metrics`` holds the last value of each metric. For a duplicate it holds those of the
+    run that was executed (``duplicate_of``), so that tables and thresholds can count it.
+    """
+
+    run_id: str
+    session_id: str
+    project: str
+    experiment: str
+    node_id: str
+    status: Status
+    started_at: datetime
+    seconds: float | None = None
+    seed: int | None = None
+    params: Mapping[str, Any] = EMPTY
+    metrics: Mapping[str, float] = EMPTY
+    hypothesis: str = ""
+    identity: str = ""
+    code_hash: str = ""
+    data_hash: str = ""
+    params_hash: str = ""
+    eval_hash: str = ""
+    environment_hash: str = ""
+    commit: str = ""
+    dirty: bool = False
+    why_new: str = ""
+    duplicate_of: str = ""
+    message: str = ""
+    #: Why the run is no ground to skip, though it counts; empty for a sound one.
+    unsound: str = ""
+    #: The marker's spec as JSON-able mapping: metric, goal, at_least, at_most, replicates, …
+    spec: Mapping[str, Any] = EMPTY
+    #: Fingerprints by part, for "why is this new": {"code": {name: hash}, "data": {fixture: hash}}.
+    parts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def short_id(self) -> str:
+        """The first eight characters of the id, as shown to people."""
+        return self.run_id[:8]
+
+
+@dataclass(frozen=True, slots=True)
+class Statistic:
+    """Mean, standard deviation (n - 1; None below two values) and count over replicates."""
+
+    mean: float
+    std: float | None
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """The runs of an experiment that differ only in their replicates, folded into one.
+
+    Attributes
+    ----------
+    params : mapping
+        The parameters without the replicates.
+    runs : tuple of Run
+        The newest run of each replicate, in the order of the replicates.
+    outcomes : tuple of str
+        For each of the runs its status; ``failed`` for the duplicate of a failed run.
+    statistics : mapping of str to Statistic
+        By metric, over the replicates that have a value.
+    seconds : float or None
+        Mean duration of the runs as executed, duplicates by the run that they repeat.
+    evaluated_on : frozenset of str
+        The hashes of the data that the values were measured on.
+    is_current : bool
+        Whether that is data that the newest session of the experiment used.
+    """
+
+    params: Mapping[str, Any]
+    runs: tuple[Run, ...]
+    outcomes: tuple[str, ...]
+    statistics: Mapping[str, Statistic] = EMPTY
+    seconds: float | None = None
+    evaluated_on: frozenset[str] = frozenset()
+    is_current: bool = True
+
+    def value(self, metric: str) -> float | None:
+        """Return the mean of `metric`, or None unless each replicate has a value."""
+        statistic = self.statistics.get(metric)
+        return statistic.mean if statistic and statistic.n == len(self.runs) else None
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdOutcome:
+    """What became of one `at_least` or `at_most` of an experiment.
+
+    ``partial`` is the status where only a part of the grid ran: reported, never failing.
+    """
+
+    experiment: str
+    metric: str
+    bound: Literal["at_least", "at_most"]
+    limit: float
+    value: float | None
+    status: Literal["reached", "missed", "partial"]
+    configuration: Mapping[str, Any]
+    n: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class BestSoFar:
+    """The best configuration of a session beside the best of the sessions before it.
+
+    ``difference`` is signed so that a positive one is an improvement. With the status
+    ``data-changed``, ``earlier`` is the newest one on other data and nothing is compared.
+    """
+
+    metric: str
+    status: Literal["first", "beaten", "equalled", "unbeaten", "data-changed", "no-value"]
+    session: Configuration | None
+    earlier: Configuration | None
+    difference: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """One experiment, judged: what reports show of it."""
+
+    experiment: str
+    spec: ExperimentSpec
+    goal: Goal | None
+    hypothesis: str
+    runs: tuple[Run, ...]
+    #: Best first; without a headline metric in the order of the parameters.
+    configurations: tuple[Configuration, ...]
+    best: Configuration | None
+    thresholds: tuple[ThresholdOutcome, ...] = ()
+    best_so_far: BestSoFar | None = None
+    #: What the duplicates would have taken, by the runs that they repeat.
+    saved_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SharedData:
+    """The experiments that were evaluated on the same data, each by its best configuration."""
+
+    evaluated_on: frozenset[str]
+    metric: str | None
+    goal: Goal | None
+    #: (experiment, configuration), best first where a metric is shared.
+    entries: tuple[tuple[str, Configuration], ...]

@@ -1,0 +1,227 @@
+"""Remarks: what a report says in words below a table, the same for every renderer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from pytest_kepler.reports.wording import (
+    age,
+    clean,
+    count,
+    date,
+    duration,
+    listing,
+    number,
+    settings,
+    short,
+    value,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from pytest_kepler.records import BestSoFar, Configuration, Finding, Run
+    from pytest_kepler.reports.layout import Paint, Symbols
+    from pytest_kepler.reports.summary import Fold, FoldedFinding, Gate, Note, Section
+
+_PAINTS: Final[dict[str, Paint]] = {
+    "failed": "bad",
+    "error": "bad",
+    "crashed": "bad",
+    "blocked": "warn",
+    "interrupted": "warn",
+    "unsound": "warn",
+    "new": "good",
+}
+_MOST_FOLDS: Final = 5
+_MOST_FINDINGS: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """A labelled sentence, perhaps with a second one below it."""
+
+    label: str
+    text: str
+    paint: Paint = ""
+    below: str = ""
+
+
+def remarks(section: Section, symbols: Symbols, now: datetime, *, is_session: bool) -> list[Remark]:
+    """Return what is said below an experiment's table.
+
+    Parameters
+    ----------
+    section : Section
+        The experiment.
+    symbols : Symbols
+        Of the output.
+    now : datetime
+        Ages count back from it.
+    is_session : bool
+        Whether it is told of a session: why runs are new, and what duplicates saved.
+    """
+    found = [*_thresholds(section, symbols)]
+    best = section.assessment.best_so_far
+    if best:
+        found.append(Remark("best so far", _best_so_far(best, section.varying, symbols, now)))
+    if is_session:
+        found += _folds(section.news, symbols)
+        found += _duplicates(section, symbols)
+    found += _folds(section.troubles, symbols)
+    found += _other_data(section)
+    found += findings(section.findings, symbols)
+    found += [_note(note, section, now, symbols) for note in section.notes]
+    return found
+
+
+def gates(ran: Iterable[Gate], symbols: Symbols) -> list[Remark]:
+    """Return one line for the sanity tests of a session, and one for each that did not pass."""
+    ran = list(ran)
+    if not ran:
+        return []
+    passed = [gate for gate in ran if gate.status == "passed"]
+    seconds = duration(sum(gate.seconds or 0.0 for gate in ran))
+    word = f"all {len(ran)} passed" if len(ran) > 1 else "passed"
+    if len(passed) < len(ran):
+        word = f"{len(ran) - len(passed)} of {len(ran)} did not pass"
+    remark = Remark("gates", f"{word}{symbols.dot}{seconds}", "" if passed == ran else "bad")
+    return [remark] + [
+        Remark(
+            gate.status,
+            f"{clean(gate.node_id)}" + (f": {gate_line}" if gate_line else ""),
+            _PAINTS.get(gate.status, "warn"),
+        )
+        for gate in ran
+        if gate.status != "passed"
+        for gate_line in [clean(gate.message.strip().splitlines()[0]) if gate.message else ""]
+    ]
+
+
+def findings(folded: Sequence[FoldedFinding], symbols: Symbols) -> list[Remark]:
+    """Return a line for each finding, equal ones told once."""
+    shown = [_finding(each, symbols) for each in folded[:_MOST_FINDINGS]]
+    rest = len(folded) - len(shown)
+    if rest:
+        shown.append(Remark("", f"{symbols.more} {count(rest, 'more finding')}", "dim"))
+    return shown
+
+
+def describe_finding(finding: Finding) -> str:
+    """Return a finding's place, message and measure in one sentence."""
+    place = f"{clean(finding.location)}: " if finding.location else ""
+    details = [
+        f"{word} {_pairs(pairs)}"
+        for word, pairs in (("measured", finding.measured), ("limit", finding.threshold))
+        if pairs
+    ]
+    return f"{place}{clean(finding.message)}" + (f" ({'; '.join(details)})" if details else "")
+
+
+def finding_label(finding: Finding) -> tuple[str, Paint]:
+    """Return what stands before a finding, and its colour."""
+    if finding.waiver:
+        return f"{finding.code} waived", "dim"
+    paint: Paint = "bad" if finding.severity == "error" else "warn"
+    return f"{finding.code} {finding.severity}", paint
+
+
+def _finding(each: FoldedFinding, symbols: Symbols) -> Remark:
+    label, paint = finding_label(each.finding)
+    n = len(each.run_ids)
+    runs = f"{symbols.dot}{count(n, 'run')}" if n > 1 else ""
+    waiver = each.finding.waiver
+    below = f"waived: {clean(waiver)}" if waiver else f"fix: {clean(each.finding.fix)}"
+    if not waiver and not each.finding.fix:
+        below = ""
+    return Remark(label, describe_finding(each.finding) + runs, paint, below)
+
+
+def _pairs(pairs: Mapping[str, object]) -> str:
+    return ", ".join(f"{clean(name)}={value(item)}" for name, item in pairs.items())
+
+
+def _thresholds(section: Section, symbols: Symbols) -> list[Remark]:
+    marks: dict[str, tuple[str, Paint]] = {
+        "reached": (symbols.good, "good"),
+        "missed": (symbols.bad, "bad"),
+        "partial": (symbols.part, "warn"),
+    }
+    return [
+        Remark(f"{marks[each.status][0]} {each.status}", clean(each.message), marks[each.status][1])
+        for each in section.assessment.thresholds
+    ]
+
+
+def _best_so_far(best: BestSoFar, varying: Sequence[str], symbols: Symbols, now: datetime) -> str:
+    if best.earlier is None:
+        return f"this session's: the first with a value of {best.metric}"
+    run = _newest(best.earlier)
+    source = f"run {short(run.duplicate_of or run.run_id)}, {age(run.started_at, now)}"
+    if best.status == "data-changed":
+        return f"not compared: the data changed since {source}"
+    statistic = best.earlier.statistics[best.metric]
+    about = settings(best.earlier.params, varying)
+    earlier = f"{number(statistic.mean)}{symbols.dot}" + (f"{about}{symbols.dot}" if about else "")
+    earlier += source
+    gain = number(abs(best.difference or 0.0), digits=2)
+    said = {
+        "beaten": f"this session is {gain} better: a new best",
+        "unbeaten": f"this session is {gain} behind",
+        "equalled": "equalled",
+        "no-value": "this session has no value",
+    }[best.status]
+    return f"{earlier}{symbols.dot}{said}"
+
+
+def _newest(each: Configuration) -> Run:
+    return max(each.runs, key=lambda run: (run.started_at, run.run_id))
+
+
+def _folds(folds: Sequence[Fold], symbols: Symbols) -> list[Remark]:
+    shown = [_fold(fold, symbols) for fold in folds[:_MOST_FOLDS]]
+    rest = sum(len(fold.run_ids) for fold in folds[_MOST_FOLDS:])
+    if rest:
+        shown.append(
+            Remark("", f"{symbols.more} {count(rest, 'more run')} for other reasons", "dim")
+        )
+    return shown
+
+
+def _fold(fold: Fold, symbols: Symbols) -> Remark:
+    n = count(len(fold.run_ids), "run")
+    # What is blocked is told by its cause; which parameters it would have had helps nobody.
+    details = [each for each in fold.details if each] if fold.label != "blocked" else []
+    parts = [f"{n}: {fold.text}" if fold.text else n]
+    if details:
+        parts.append(listing(details))
+    if fold.label in {"failed", "error", "crashed"}:
+        parts.append(short(fold.run_ids[0]))
+    return Remark(fold.label, symbols.dot.join(parts), _PAINTS.get(fold.label, "dim"))
+
+
+def _duplicates(section: Section, symbols: Symbols) -> list[Remark]:
+    n = section.outcomes.get("duplicate", 0)
+    if not n:
+        return []
+    saved = duration(section.assessment.saved_seconds)
+    text = f"{count(n, 'run')} not trained again"
+    if section.assessment.saved_seconds:
+        text += f"{symbols.dot}{saved} saved"
+    return [Remark("duplicates", text, "dim")]
+
+
+def _other_data(section: Section) -> list[Remark]:
+    n = sum(not each.is_current for each in section.rows)
+    if not n:
+        return []
+    verb = "was" if n == 1 else "were"
+    text = f"{count(n, 'configuration')} {verb} evaluated on other data than the newest session's"
+    return [Remark("not ranked", text, "dim")]
+
+
+def _note(note: Note, section: Section, now: datetime, symbols: Symbols) -> Remark:
+    place = "" if note.about == section.assessment.experiment else f"run {short(note.about)}, "
+    return Remark("note", f"{clean(note.text)}{symbols.dot}{place}{date(note.at, now)}")

@@ -1,0 +1,357 @@
+"""Summary: the model of a report, built from judged experiments; drawn by the renderers."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from pytest_kepler.records import COUNTED, EMPTY
+from pytest_kepler.reports.wording import first_line, settings, utc
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from pytest_kepler.records import Assessment, Configuration, Finding, Run, SharedData
+
+_RUN_ID: Final = re.compile(r"\brun ([0-9a-f]{4,})\b")
+#: Each run that was never tried names its own parameters; as a reason they are one.
+_UNTRIED: Final = re.compile(r"^(parameters not run before) \(.*\)$")
+_SEVERITIES: Final = ("error", "warning", "note")
+#: Runs that were never begun have no reason to be new.
+_NOT_STARTED: Final = frozenset({"duplicate", "blocked", "pruned", "skipped"})
+#: The order in which what gave no number is told.
+_TROUBLE: Final = (
+    "blocked",
+    "failed",
+    "error",
+    "crashed",
+    "interrupted",
+    "pruned",
+    "skipped",
+    "xfailed",
+    "running",
+    "unsound",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What became of a sanity test: its status, and the message of a failure."""
+
+    node_id: str
+    status: str
+    seconds: float | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """An inference in words, on a run or an experiment."""
+
+    about: str
+    text: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """Several runs that the same is said of.
+
+    ``label`` is a status, or ``new`` for a reason why runs are new; ``details`` are the
+    parameters of the runs.
+    """
+
+    label: str
+    text: str
+    run_ids: tuple[str, ...]
+    details: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FoldedFinding:
+    """A finding and the runs that it was found in; none for one of a sanity test."""
+
+    finding: Finding
+    run_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What a report shows of one experiment.
+
+    Attributes
+    ----------
+    assessment : Assessment
+        The experiment, judged.
+    rows : tuple of Configuration
+        Those with numbers, best first.
+    varying, metrics : tuple of str
+        The parameters that differ between the rows; the metrics, the headline metric first.
+    fixed : mapping
+        The parameters that are the same in all configurations.
+    n_replicates : int
+        How many runs a configuration has, or 0 where that differs.
+    outcomes : mapping of str to int
+        Runs by how they ended, the newest of each; a duplicate counts as ``duplicate``.
+    troubles, news : tuple of Fold
+        Runs without a number, and those that are no ground to skip, by cause; runs by why they
+        are new.
+    findings : tuple of FoldedFinding
+        What checks reported, errors first.
+    notes : tuple of Note
+        On the experiment or on its runs.
+    """
+
+    assessment: Assessment
+    rows: tuple[Configuration, ...]
+    varying: tuple[str, ...]
+    metrics: tuple[str, ...]
+    fixed: Mapping[str, object] = EMPTY
+    n_replicates: int = 1
+    outcomes: Mapping[str, int] = EMPTY
+    troubles: tuple[Fold, ...] = ()
+    news: tuple[Fold, ...] = ()
+    findings: tuple[FoldedFinding, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def newest(self) -> Run:
+        """The run that was started last."""
+        return max(self.assessment.runs, key=lambda run: (utc(run.started_at), run.run_id))
+
+
+@dataclass(frozen=True, slots=True)
+class SessionReport:
+    """What is told after a session."""
+
+    journal: str
+    now: datetime
+    sections: tuple[Section, ...]
+    shared: tuple[SharedData, ...] = ()
+    session_id: str = ""
+    gates: tuple[Gate, ...] = ()
+    #: Of sanity tests, which belong to no run.
+    findings: tuple[FoldedFinding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class JournalReport:
+    """What is told of a whole journal."""
+
+    journal: str
+    now: datetime
+    sections: tuple[Section, ...]
+    shared: tuple[SharedData, ...] = ()
+    findings: tuple[FoldedFinding, ...] = field(default=())
+
+    @property
+    def n_runs(self) -> int:
+        """How many runs the journal has."""
+        return sum(len(section.assessment.runs) for section in self.sections)
+
+    @property
+    def n_sessions(self) -> int:
+        """How many sessions those runs belong to."""
+        return len({run.session_id for section in self.sections for run in section.assessment.runs})
+
+
+Report = SessionReport | JournalReport
+
+
+def session_report(  # noqa: PLR0913  # one argument for each of the journal's lists
+    assessments: Iterable[Assessment],
+    *,
+    journal: str,
+    now: datetime,
+    session_id: str = "",
+    shared: Iterable[SharedData] = (),
+    findings: Iterable[tuple[str, Finding]] = (),
+    gates: Iterable[Gate] = (),
+    notes: Iterable[Note] = (),
+) -> SessionReport:
+    """Build the report of a session.
+
+    Parameters
+    ----------
+    assessments : iterable of Assessment
+        The session's experiments.
+    journal : str
+        The journal's path, as it is to be shown.
+    now : datetime
+        Ages count back from it; its time zone is that of dates.
+    session_id : str, optional
+        The session's id.
+    shared : iterable of SharedData, optional
+        Experiments side by side, on the same data.
+    findings : iterable of (run id, Finding), optional
+        The id is empty for what a sanity test found.
+    gates : iterable of Gate, optional
+        The sanity tests that ran.
+    notes : iterable of Note, optional
+        On runs and experiments.
+    """
+    found = list(findings)
+    sections = _sections(assessments, found, list(notes))
+    return SessionReport(
+        journal=journal,
+        now=now,
+        sections=tuple(sections),
+        shared=tuple(shared),
+        session_id=session_id,
+        gates=tuple(gates),
+        findings=_fold_findings([each for each in found if not each[0]]),
+    )
+
+
+def journal_report(  # noqa: PLR0913  # one argument for each of the journal's lists
+    assessments: Iterable[Assessment],
+    *,
+    journal: str,
+    now: datetime,
+    shared: Iterable[SharedData] = (),
+    findings: Iterable[tuple[str, Finding]] = (),
+    notes: Iterable[Note] = (),
+) -> JournalReport:
+    """Build the report of a whole journal; the arguments are those of `session_report`.
+
+    The experiment that ran last comes first.
+    """
+    found = list(findings)
+    sections = _sections(assessments, found, list(notes))
+    sections.sort(key=lambda section: utc(section.newest.started_at), reverse=True)
+    return JournalReport(
+        journal=journal,
+        now=now,
+        sections=tuple(sections),
+        shared=tuple(shared),
+        findings=_fold_findings([each for each in found if not each[0]]),
+    )
+
+
+def _sections(
+    assessments: Iterable[Assessment],
+    findings: Sequence[tuple[str, Finding]],
+    notes: Sequence[Note],
+) -> list[Section]:
+    return [_section(assessment, findings, notes) for assessment in assessments]
+
+
+def _section(
+    assessment: Assessment,
+    findings: Sequence[tuple[str, Finding]],
+    notes: Sequence[Note],
+) -> Section:
+    found = assessment.configurations
+    ids = {run.run_id for run in assessment.runs}
+    varying, fixed = _differing([each.params for each in found])
+    sizes = {len(each.runs) for each in found}
+    newest = [
+        (run, outcome, each)
+        for each in found
+        for run, outcome in zip(each.runs, each.outcomes, strict=True)
+    ]
+    return Section(
+        assessment=assessment,
+        rows=tuple(each for each in found if each.statistics),
+        varying=varying,
+        metrics=_metrics(assessment),
+        fixed=fixed,
+        n_replicates=sizes.pop() if len(sizes) == 1 else 0,
+        outcomes=Counter(
+            "duplicate" if run.status == "duplicate" else outcome for run, outcome, _ in newest
+        ),
+        troubles=_troubles([(run, outcome) for run, outcome, _ in newest], fixed),
+        news=_news([run for run, outcome, _ in newest if outcome not in _NOT_STARTED]),
+        findings=_fold_findings([each for each in findings if each[0] in ids]),
+        notes=tuple(
+            note for note in notes if note.about == assessment.experiment or note.about in ids
+        ),
+    )
+
+
+def _differing(params: Sequence[Mapping[str, object]]) -> tuple[tuple[str, ...], dict[str, object]]:
+    names = list(dict.fromkeys(name for each in params for name in each))
+    # repr, not ==: 1, 1.0 and True are three settings.
+    values = {name: {repr(each.get(name, ...)) for each in params} for name in names}
+    varying = tuple(name for name in names if len(values[name]) > 1)
+    return varying, {name: params[0][name] for name in names if len(values[name]) == 1}
+
+
+def _metrics(assessment: Assessment) -> tuple[str, ...]:
+    """Return the headline metric, those with a threshold, then what most runs logged."""
+    logged = Counter(name for each in assessment.configurations for name in each.statistics)
+    first = [assessment.spec.metric or "", *(each.metric for each in assessment.thresholds)]
+    rest = sorted(logged, key=lambda name: -logged[name])  # stable: as logged
+    return tuple(dict.fromkeys(name for name in (*first, *rest) if name in logged))
+
+
+def _troubles(runs: Sequence[tuple[Run, str]], fixed: Mapping[str, object]) -> tuple[Fold, ...]:
+    groups: dict[tuple[str, str], list[Run]] = {}
+    for run, outcome in runs:
+        if outcome not in COUNTED:
+            groups.setdefault((outcome, first_line(run.message)), []).append(run)
+        if run.unsound:
+            groups.setdefault(("unsound", first_line(run.unsound)), []).append(run)
+    folds = [
+        Fold(
+            label=outcome,
+            text=text,
+            run_ids=tuple(run.run_id for run in group),
+            details=tuple(
+                settings(run.params, [name for name in run.params if name not in fixed])
+                for run in group
+            ),
+        )
+        for (outcome, text), group in groups.items()
+    ]
+    places = {status: place for place, status in enumerate(_TROUBLE)}
+    return tuple(
+        sorted(folds, key=lambda fold: (places.get(fold.label, len(places)), -len(fold.run_ids)))
+    )
+
+
+def _news(runs: Sequence[Run]) -> tuple[Fold, ...]:
+    """Fold the reasons why runs are new; those that differ only in the run named are one."""
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        if run.why_new and run.status != "duplicate":
+            reason = _UNTRIED.sub(r"\1", _RUN_ID.sub("run", run.why_new))
+            groups.setdefault(reason, []).append(run)
+    folds = [
+        Fold("new", _reason([run.why_new for run in group]), tuple(run.run_id for run in group))
+        for group in groups.values()
+    ]
+    return tuple(sorted(folds, key=lambda fold: -len(fold.run_ids)))
+
+
+def _reason(reasons: Sequence[str]) -> str:
+    text = first_line(reasons[0]).removeprefix("new: ")
+    if len(set(reasons)) == 1:
+        return text
+    text = _UNTRIED.sub(r"\1", text)
+    others = len({found for reason in reasons for found in _RUN_ID.findall(reason)}) - 1
+    return _RUN_ID.sub(rf"run \1 and {others} more", text, count=1) if others > 0 else text
+
+
+def _fold_findings(findings: Sequence[tuple[str, Finding]]) -> tuple[FoldedFinding, ...]:
+    groups: dict[tuple[str, ...], tuple[Finding, list[str]]] = {}
+    for run_id, finding in findings:
+        key = (finding.code, finding.location, finding.message, finding.waiver)
+        groups.setdefault(key, (finding, []))[1].append(run_id)
+    folded = [
+        FoldedFinding(finding, tuple(filter(None, run_ids))) for finding, run_ids in groups.values()
+    ]
+    return tuple(
+        sorted(
+            folded,
+            key=lambda each: (
+                bool(each.finding.waiver),
+                _SEVERITIES.index(each.finding.severity),
+                -len(each.run_ids),
+                each.finding.code,
+            ),
+        )
+    )

@@ -1,0 +1,1 @@
+"""Tracking: what an experiment trains, measures and logs, as events for the spool."""

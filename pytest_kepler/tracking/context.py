@@ -1,0 +1,104 @@
+"""What an experiment stands on: the run that it belongs to, and where its events go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from pytest_kepler.records import ExperimentSpec, Finding
+
+
+class Blocked(Exception):  # noqa: N818  # an outcome that the harness reports, not a mistake
+    """A check found an error before the first step: nothing is trained.
+
+    Attributes
+    ----------
+    findings : sequence of Finding
+        What blocks, errors only.
+    """
+
+    def __init__(self, message: str, findings: Sequence[Finding] = ()) -> None:
+        super().__init__(message)
+        self.findings = tuple(findings)
+
+
+class EventSink(Protocol):
+    """The part of a spool that tracking writes to."""
+
+    def write(self, event: dict[str, Any], /) -> None:
+        """Append one event."""
+        ...
+
+    def metric(self, run: str, name: str, value: float, step: int | None, /) -> None:
+        """Append one logged value."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a training is.
+
+    Attributes
+    ----------
+    done : int
+        Epochs that are over.
+    total : int or None
+        Epochs that were asked for.
+    metrics : mapping of str to float
+        The last epoch's numbers, ``epoch_seconds`` among them.
+    """
+
+    done: int
+    total: int | None
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """One run, as the harness hands it to its `experiment` fixture.
+
+    Attributes
+    ----------
+    spool : EventSink
+        Takes the events.
+    run_id, session_id : str
+        Ids of this run and its session.
+    params : mapping of str to object
+        The values that parametrize gave.
+    spec : ExperimentSpec
+        What the marker says.
+    seed : int
+        The parameter ``seed``, else 0.
+    folder : Path
+        The ``.kepler`` folder: artefacts, run folders and checkpoints lie in it.
+    gate : callable
+        ``gate(model, X, y, fit_kwargs)`` checks them, and raises `Blocked`.
+    fingerprint : callable
+        Content hash of a value; `TypeError` where it has none.
+    identity : str
+        The run's identity; empty where it has none, and a checkpoint is its own.
+    project : str
+        Name of the project.
+    rows : bool
+        Whether findings may show rows of data outside the terminal.
+    progress : callable, optional
+        Told after each epoch.
+    """
+
+    spool: EventSink
+    run_id: str
+    session_id: str
+    params: Mapping[str, Any]
+    spec: ExperimentSpec
+    seed: int
+    folder: Path
+    gate: Callable[[Any, Any, Any, Mapping[str, Any]], None]
+    fingerprint: Callable[[object], str]
+    identity: str = ""
+    project: str = ""
+    rows: bool = False
+    progress: Callable[[Progress], None] | None = None

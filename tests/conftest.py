@@ -1,0 +1,14 @@
+"""Every warning in the project's own tests is an error; each exception has its reason."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("filterwarnings", "error")
+    # NumPy is reloaded when an inner pytest is run in this process: harmless here.
+    config.addinivalue_line("filterwarnings", "ignore:The NumPy module was reloaded:UserWarning")

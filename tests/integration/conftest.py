@@ -1,0 +1,104 @@
+"""A small project of a user's, on which pytest is run for real."""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DATA = """
+    import numpy as np
+    import pytest
+
+    @pytest.fixture(scope="session")
+    def digits():
+        rng = np.random.default_rng(0)
+        X = rng.normal(size=(60, 4))
+        return X, (X[:, 0] > 0).astype(int)
+"""
+
+TRAINING = """
+    import pytest
+    import helpers
+
+    @pytest.mark.sanity
+    def test_digits_are_finite(digits):
+        X, y = digits
+        assert X.shape == (60, 4)
+
+    @pytest.mark.experiment(metric="accuracy", at_least=0.5)
+    @pytest.mark.parametrize("seed", [0, 1])
+    @pytest.mark.parametrize("C", [1, 10])
+    def test_fit(experiment, digits, C, seed):
+        '''A larger C is better.'''
+        X, y = digits
+        print("TRAINED", C, seed)
+        experiment.log(accuracy=helpers.score(C) + seed / 100)
+"""
+
+HELPERS = """
+    FACTOR = 0.05
+
+    def score(C):
+        return 0.5 + FACTOR * C / 10
+"""
+
+
+class Project:
+    """Writes files and runs pytest in them."""
+
+    def __init__(self, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.pytester = pytester
+        self.path = pytester.path
+        for name in ("CI", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "PYTEST_XDIST_WORKER"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("COLUMNS", "120")
+        self.write("pytest.ini", "[pytest]\n")
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text).lstrip("\n"), encoding="utf-8")
+        return path
+
+    def standard(self) -> Project:
+        """Write the project that most tests start from: four runs behind one gate."""
+        self.write("conftest.py", DATA)
+        self.write("helpers.py", HELPERS)
+        self.write("test_train.py", TRAINING)
+        return self
+
+    def replace(self, name: str, old: str, new: str) -> None:
+        path = self.path / name
+        text = path.read_text(encoding="utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new), encoding="utf-8")
+
+    def run(self, *args: str) -> pytest.RunResult:
+        """Run pytest in a process of its own, as a user does."""
+        return self.pytester.runpytest_subprocess(*args)
+
+    def query(self, sql: str) -> list[dict[str, Any]]:
+        result = self.run("--kepler-query", sql, "--kepler-format", "json")
+        assert result.ret == 0, result.stdout.str() + result.stderr.str()
+        rows: list[dict[str, Any]] = json.loads(result.stdout.str())
+        return rows
+
+    def statuses(self) -> list[str]:
+        return [row["status"] for row in self.query("select status from runs order by started_at")]
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
+    return Project(pytester, monkeypatch)
+
+
+def plain(result: pytest.RunResult) -> str:
+    """Return what was printed, without times that change from run to run."""
+    return re.sub(r"in \d+\.\d+s", "in 0s", result.stdout.str())

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import dataclasses
+import math
+from datetime import UTC, datetime
+
+import pytest
+
+from pytest_kepler.reports.layout import cells
+from pytest_kepler.reports.rows import render_rows
+from pytest_kepler.reports.run import render_run
+
+
+def test_numbers_stand_at_the_right_and_texts_at_the_left():
+    text = render_rows(["name", "n"], [["a", 1], ["long", 100], ["b", None]])
+    assert text == "name    n\na       1\nlong  100\nb\n"
+
+
+@pytest.mark.parametrize("width", [20, 40, 80])
+def test_a_long_cell_is_clipped_to_the_width(width):
+    text = render_rows(["id", "message"], [["ab", "x" * 200]], width=width)
+    assert max(map(cells, text.splitlines())) <= width
+    assert "…" in text
+
+
+def test_too_many_columns_become_a_list_a_row():
+    columns = [f"column_{n}" for n in range(20)]
+    text = render_rows(columns, [range(100000, 100020), range(100020, 100040)], width=80)
+    lines = text.splitlines()
+    assert lines[0].startswith("1 of 2 rows")
+    assert "column_19  100019" in lines
+    assert max(map(cells, lines)) <= 80
+
+
+def test_values_of_every_kind_are_one_line():
+    row = [None, math.nan, True, {"C": [1, 2]}, datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), "a\nb"]
+    text = render_rows(list("abcdef"), [row], width=140)
+    assert text.splitlines()[1].split(maxsplit=1) == [
+        "NaN",
+        'True  {"C": [1, 2]}  2026-01-02 03:04:05  a b',
+    ]
+
+
+def test_no_rows_are_said():
+    assert render_rows(["a"], []) == "no rows\n"
+
+
+def test_markdown_rows_are_never_clipped():
+    text = render_rows(["a"], [["x" * 200]], "markdown", width=20)
+    assert "x" * 200 in text
+    assert text.startswith("| a |\n| --- |\n")
+
+
+@pytest.fixture
+def detail(runs, session) -> dict:
+    run = dataclasses.replace(
+        runs[0], seed=0, commit="0123456789abcdef", dirty=True, hypothesis="It works."
+    )
+    return {
+        "run": run,
+        "curves": {"loss": [(step, 1 / (step + 1)) for step in range(50)], "single": [(None, 1.0)]},
+        "findings": [session.sections[0].findings[0].finding],
+        "notes": [{"text": "Good enough.", "noted_at": session.now}],
+        "facts": {"rows": 1797},
+        "duplicates": ["a", "b"],
+        "models": [{"name": "model", "kind": "sklearn.svm.SVC", "params": {"C": 0.1}}],
+        "datasets": [{"name": "digits", "shape": [1797, 64], "n_bytes": 920064}],
+        "artifacts": [{"name": "model", "kind": "model", "n_bytes": 2048, "path": "a/b.skops"}],
+        "environment": {"python": "3.11.9", "sklearn": "1.9"},
+        "code": {"test_svm": "def test_svm():\n    assert 1  # " + "x" * 200},
+        "session": {"args": ["-m", "experiment"], "host": "laptop", "diff": "+a\n-b\n"},
+    }
+
+
+def test_a_run_is_shown_with_all_that_is_known(detail, session):
+    text = render_run(detail, 140, now=session.now)
+    for part in (
+        "run 3f2a9100  passed",
+        "“It works.”",
+        "2026-11-24 11:30 UTC (30 min ago) · 1.5 s · seed 0 ·",
+        "repeated by 2 duplicates",
+        "new: data changed since run 77aa01 (digits)",
+        "accuracy",
+        "50 steps, 0.02 to 1",
+        "█",
+        "K303 warning",
+        "fix: Put a StandardScaler",
+        "Good enough. (2026-11-24)",
+        "model: sklearn.svm.SVC, C=0.1",
+        "digits 1797 x 64, 898 kB",
+        "model: a/b.skops (model, 2 kB)",
+        "0123456789 with uncommitted changes",
+        "-m experiment",
+        "    def test_svm():",
+        "        assert 1  # xxx",
+    ):
+        assert part in text
+
+
+@pytest.mark.parametrize("width", [40, 80, 140])
+def test_no_line_of_a_run_is_wider_than_the_terminal(detail, session, width):
+    text = render_run(detail, width, now=session.now)
+    assert max(map(cells, text.splitlines())) <= width
+
+
+def test_a_run_of_which_little_is_known_is_short(runs):
+    run = dataclasses.replace(runs[0], params={}, metrics={}, why_new="")
+    assert "parameters" not in render_run({"run": run})
+
+
+def test_a_run_in_ascii_can_be_written_as_such(detail):
+    assert render_run(detail, 80, encoding="ascii").encode("ascii")
+
+
+def test_a_failure_is_shown_line_by_line(runs):
+    run = dataclasses.replace(runs[0], status="failed", message="assert 1 == 2\n  where 1 = f()")
+    text = render_run({"run": run})
+    assert "  assert 1 == 2\n  where 1 = f()\n" in text

@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import math
+import os
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pytest_kepler.spool import Spool, encode, new_id
+
+
+def lines(spool: Spool) -> list[dict]:
+    return [json.loads(line) for line in spool.path.read_bytes().splitlines()]
+
+
+@pytest.fixture
+def spool(tmp_path):
+    spool = Spool(tmp_path / ".kepler", "session-main")
+    yield spool
+    spool.close()
+
+
+def test_nothing_is_made_before_the_first_event(spool, tmp_path):
+    assert not list(tmp_path.iterdir())
+    spool.close()
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_event_is_one_line_and_there_when_write_returns(spool):
+    spool.write({"e": "note", "text": "two\nlines"})
+    spool.metric("r" * 20, "loss", 0.5, 3)
+    first, second = lines(spool)
+    assert first == {"e": "note", "text": "two\nlines"}
+    assert {**second, "t": 0} == {"e": "m", "r": "r" * 20, "n": "loss", "v": 0.5, "s": 3, "t": 0}
+    assert second["t"] > 1e9
+
+
+def test_git_ignores_the_folder(spool, tmp_path):
+    spool.write({"e": "x"})
+    assert (tmp_path / ".kepler" / ".gitignore").read_text() == "*\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (math.nan, "NaN"),
+        (math.inf, "Infinity"),
+        (-math.inf, "-Infinity"),
+        (1e301, 1e301),
+        (3, 3),
+        (-0.1, -0.1),
+    ],
+)
+def test_a_value_is_strict_json_and_keeps_what_it_is(spool, value, text):
+    spool.metric("r", 'quo"te', value, None)
+    (line,) = lines(spool)
+    assert (line["n"], line["v"], line["s"]) == ('quo"te', text, None)
+
+
+def refuse_constant(name: str) -> None:
+    raise AssertionError(name)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({1, 2}, [1, 2]),
+        (np.float32("nan"), "NaN"),
+        (np.float64("inf"), "Infinity"),
+        ([math.nan, {"a": -math.inf}], ["NaN", {"a": "-Infinity"}]),
+        (np.int64(3), 3),
+        ({(1, 2): np.float32("inf")}, {"(1, 2)": "Infinity"}),
+        (np.longdouble("nan"), repr(np.longdouble("nan"))),
+        (Path("/x"), repr(Path("/x"))),
+        (np.arange(2), repr(np.arange(2))),
+    ],
+    ids=repr,
+)
+def test_no_event_is_refused_and_every_line_is_strict_json(value, expected):
+    line = encode({"e": "fact", "facts": value, "odd": math.nan})
+    assert line.endswith(b"\n")
+    event = json.loads(line, parse_constant=refuse_constant)
+    assert event["facts"] == expected
+
+
+def test_the_file_is_locked_while_the_process_lives_and_free_after(spool):
+    spool.write({"e": "x"})
+    with spool.path.open("rb") as file:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        spool.close()
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_a_forked_child_has_a_spool_of_its_own_and_not_its_parents_lock(spool):
+    spool.write({"e": "parent"})
+    parents = spool.path
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        spool.write({"e": "child"})
+        os.write(write, os.fsencode(spool.path))
+        os._exit(0)
+    os.waitpid(child, 0)
+    path = Path(os.fsdecode(os.read(read, 4096)))
+    os.close(read)
+    os.close(write)
+    assert path != parents
+    assert path.read_bytes() == b'{"e":"child"}\n'
+    assert parents.read_bytes() == b'{"e":"parent"}\n'
+
+
+def test_a_child_that_outlives_its_parent_does_not_keep_the_lock(spool):
+    spool.write({"e": "x"})
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.read(read, 1)  # lives until it is told
+        os._exit(0)
+    path = spool.path
+    spool.close()
+    with path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.write(write, b"x")
+    os.waitpid(child, 0)
+    os.close(read)
+    os.close(write)
+
+
+def test_threads_share_a_spool_without_mixing_lines(spool):
+    def log(name: str) -> None:
+        for step in range(200):
+            spool.metric("r", name, 1.0, step)
+
+    threads = [threading.Thread(target=log, args=(f"m{i}",)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = [
+        json.loads(line)
+        for path in spool.folder.glob("*.jsonl")
+        for line in path.read_bytes().splitlines()
+    ]
+    assert len({(event["n"], event["s"]) for event in found}) == 800
+    assert spool.trouble == ""
+
+
+def test_a_folder_that_cannot_be_made_moves_the_spool_and_says_where(tmp_path):
+    (tmp_path / ".kepler").write_text("in the way")
+    spool = Spool(tmp_path / ".kepler", "session-main")
+    spool.write({"e": "x"})
+    assert lines(spool) == [{"e": "x"}]
+    assert str(spool.folder) in spool.trouble
+    spool.close()
+
+
+def test_a_disk_that_is_full_in_the_middle_of_a_line_keeps_the_whole_line(spool, monkeypatch):
+    spool.write({"e": "before"})
+    first = spool.path
+    real = os.write
+    answers = iter([lambda fd, line: real(fd, line[:5]), None])
+
+    def full(descriptor: int, line: bytes) -> int:
+        answer = next(answers, real)
+        if answer is None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return answer(descriptor, line)
+
+    monkeypatch.setattr(os, "write", full)
+    spool.write({"e": "after"})
+    monkeypatch.undo()
+    assert first.read_bytes().startswith(b'{"e":"before"}\n')
+    assert lines(spool) == [{"e": "after"}]
+    assert "No space left" in spool.trouble
+
+
+def test_ids_are_unique_and_of_one_form():
+    ids = {new_id() for _ in range(1_000)}
+    assert len(ids) == 1_000
+    assert {len(one) for one in ids} == {20}
