@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytest_kepler import checks
+    from pytest_kepler.declared import dataset
     from pytest_kepler.identity.fingerprint import fingerprint
     from pytest_kepler.journal import open_journal
     from pytest_kepler.records import Finding
 
 __version__ = "0.1.0"
-__all__ = ["Finding", "__version__", "checks", "fingerprint", "open_journal"]
+__all__ = ["Finding", "__version__", "checks", "dataset", "fingerprint", "open_journal"]
 
 _HOMES = {
     "Finding": "pytest_kepler.records",
+    "dataset": "pytest_kepler.declared",
     "fingerprint": "pytest_kepler.identity.fingerprint",
     "open_journal": "pytest_kepler.journal",
 }

@@ -163,3 +163,20 @@ OPTIONS: Final = (
 BY_NAME: Final = {option.name: option for option in OPTIONS}
 #: What prints and exits, in the order in which it is looked for.
 ACTIONS: Final = ("query", "where", "search", "report")
+
+
+def option_table() -> str:
+    """Return the table of options and settings that stands in the documentation, as Markdown."""
+    lines = ["| option | setting | type | default | what it does |", "|---|---|---|---|---|"]
+    for option in OPTIONS:
+        flag = f"`{option.flag}{f' {option.metavar}' if option.metavar else ''}`"
+        setting = f"`{option.setting}`" if option.ini else "–"
+        kind = " \\| ".join(option.choices) if option.choices else option.kind
+        default = option.default
+        if isinstance(default, tuple):
+            default = " ".join(default)
+        shown = f"`{default}`" if default not in (None, "") and option.kind != "flag" else "–"
+        text = option.help.replace("|", "\\|")
+        cells = (flag if option.command_line else "–", setting, kind, shown, text)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)

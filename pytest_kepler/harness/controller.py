@@ -77,8 +77,7 @@ class Controller:
         if words is not None:
             self._n_reports += 1
             self.notices += [one for one in words["notices"] if one not in self.notices]
-            if words["trouble"] and words["trouble"] not in self.troubles:
-                self.troubles.append(words["trouble"])
+            self.troubles += [one for one in words["troubles"] if one not in self.troubles]
 
     # What is seen of each test
 
@@ -132,9 +131,7 @@ class Controller:
         if self._bench is not None:
             self._bench.close()
             self.notices += self._bench.notices
-            trouble = self._bench.trouble or self._bench.spool.trouble
-            if trouble:
-                self.troubles.append(trouble)
+            self.troubles += self._bench.troubles()
         if not self._n_reports:
             return
         missed = self._ingest_and_judge(session, exitstatus)

@@ -113,5 +113,5 @@ class _WorkerEnd:
         self.bench.close()
         session.config.workeroutput["kepler"] = {  # type: ignore[attr-defined]
             "notices": self.bench.notices,
-            "trouble": self.bench.trouble or self.bench.spool.trouble,
+            "troubles": self.bench.troubles(),
         }

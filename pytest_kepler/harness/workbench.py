@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_kepler.declared import ATTRIBUTE
 from pytest_kepler.errors import JournalError, UnreadableValueError
 from pytest_kepler.harness.pairing import fixture_of, params_of, requested_directly
 from pytest_kepler.harness.params import flatten
 from pytest_kepler.harness.selection import experiment_name
 from pytest_kepler.identity import environment, parts
 from pytest_kepler.identity.closure import CodeReader
-from pytest_kepler.identity.fingerprint import params_hash, read
+from pytest_kepler.identity.fingerprint import Print, params_hash, read
 from pytest_kepler.journal import Journal
 from pytest_kepler.records import Run
 from pytest_kepler.spool import Spool
@@ -28,10 +29,10 @@ from pytest_kepler.spool import Spool
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from pytest_kepler.declared import Declared
     from pytest_kepler.harness.selection import Selection
     from pytest_kepler.harness.settings import Settings
     from pytest_kepler.identity.closure import CodePrint
-    from pytest_kepler.identity.fingerprint import Print
     from pytest_kepler.records import ExperimentSpec
 
 _INSTALLED = tuple(
@@ -246,10 +247,78 @@ class Workbench:
         except UnreadableValueError:
             return f"unreadable:{id(value)}"
 
+    def _declared_print(self, item: Any, definition: Any) -> Print | Unreadable | None:
+        """Fingerprint a fixture by what it declares; None where it declares nothing.
+
+        Also None while an input of it is not known: then it is told once the fixtures are there.
+        """
+        declared: Declared | None = getattr(definition.func, ATTRIBUTE, None)
+        if declared is None:
+            return None
+        key = ("declared", self._key(item, definition))
+        known = self._shared.get(key)
+        if known is not None:
+            return known.print
+        inputs = {}
+        for name in definition.argnames:
+            other = fixture_of(item, name)
+            if other is None or not is_project(other):
+                continue
+            one = self._declared_print(item, other)
+            if one is None:
+                shared = self._shared.get(self._key(item, other))
+                one = shared.print if shared is not None else None
+            if one is None:
+                one = self._print_of(item, name, other, counts=False)
+            if one is None or isinstance(one, Unreadable):
+                return one
+            inputs[name] = one.hash
+        result = self._read_declared(definition, declared, inputs, params_of(item))
+        self._shared[key] = _Shared(result, None)
+        return result
+
+    def _read_declared(
+        self,
+        definition: Any,
+        declared: Declared,
+        inputs: Mapping[str, str],
+        params: Mapping[str, Any],
+    ) -> Print | Unreadable:
+        home = Path(definition.func.__code__.co_filename).parent
+        contents: dict[str, str] = {}
+        n_bytes = 0
+        for pattern in declared.files:
+            paths = sorted(path for path in home.glob(pattern) if path.is_file())
+            if not paths:
+                reason = f"it declares files={pattern!r}, and {home} has no such file"
+                return Unreadable(definition.argname, reason)
+            for path in paths:
+                try:
+                    one = self.read(path)
+                except UnreadableValueError as error:
+                    return Unreadable(definition.argname, str(error))
+                contents[path.relative_to(home).as_posix()] = one.hash
+                n_bytes += one.n_bytes
+        name = definition.argname
+        content = parts.digest(
+            {
+                "files": contents,
+                "version": declared.version,
+                "code": self._reader.of(definition.func).hash,
+                "param": self.fingerprint_param(params[name]) if name in params else None,
+                "inputs": dict(inputs),
+            }
+        )
+        return Print(content, is_data=True, n_bytes=n_bytes, kind="dataset", shape=())
+
     def prints_if_known(self, item: Any) -> dict[str, Print | Unreadable] | None:
         """Return the fingerprints of an item's fixtures if no fixture must run for them."""
         found: dict[str, Print | Unreadable] = {}
         for name, definition in [*self.counted_fixtures(item), *self._side_effects(item)]:
+            declared = self._declared_print(item, definition)
+            if declared is not None:
+                found[name] = declared
+                continue
             shared = self._shared.get(self._key(item, definition))
             if shared is None:
                 return None
@@ -262,7 +331,9 @@ class Workbench:
         others = self._side_effects(item)
         for name, definition in [*self.counted_fixtures(item), *others]:
             counts = (name, definition) not in others
-            result = self._print_of(item, name, definition, counts=counts)
+            result = self._declared_print(item, definition)
+            if result is None:
+                result = self._print_of(item, name, definition, counts=counts)
             if result is not None:
                 found[name] = result
         return found
@@ -518,6 +589,10 @@ class Workbench:
     def metric(self, run: str, name: str, value: float, step: int | None) -> None:
         """Spool one logged value."""
         self.spool.metric(run, name, value, step)
+
+    def troubles(self) -> list[str]:
+        """Return what kept the journal from being read or the spool from being written."""
+        return [one for one in (self.trouble, self.spool.trouble) if one]
 
     def close(self) -> None:
         """Release the spool, so that it can be taken into the journal."""

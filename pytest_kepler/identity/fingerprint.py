@@ -240,19 +240,25 @@ class _Reader:
         self._path = name
         try:
             return self._walk(value)
-        except UnreadableValueError as error:
-            raise self._located(str(error)) from error
-        except MemoryError:
-            raise
         except Warning:
-            # A library's own warning, where the session makes errors of warnings.
+            # A library's own, where the session makes errors of warnings.
             self._begin()
+        except Exception as error:
+            raise self._refusal(error) from error
+        try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                return self.digest(value, name)
+                return self._walk(value)
         except Exception as error:
-            # The value's own code, or its library's, has failed: nothing may be concluded.
-            raise self._located(f"what could not be read ({_words(error)})") from error
+            raise self._refusal(error) from error
+
+    def _refusal(self, error: Exception) -> Exception:
+        if isinstance(error, MemoryError):
+            return error
+        if isinstance(error, UnreadableValueError):
+            return self._located(str(error))
+        # The value's own code, or its library's, has failed: nothing may be concluded.
+        return self._located(f"what could not be read ({_words(error)})")
 
     def _walk(self, value: object) -> bytes:
         result = self._enter("", value)

@@ -127,7 +127,7 @@ def test_one_changed_element_of_an_array_shows(array, data):
     changed.flat[position] = data.draw(hnp.from_dtype(array.dtype))
     one, other = array.flat[position], changed.flat[position]
     both_nan = one != one and other != other  # noqa: PLR0124 - NaN and NaT differ from themselves
-    same = both_nan or one.tobytes() == other.tobytes()
+    same = bool(both_nan) or one.tobytes() == other.tobytes()
     if array.dtype.kind == "c" and not same:
         assume(not np.isnan(one) and not np.isnan(other))
     assert (fingerprint(changed) == fingerprint(array)) is same

@@ -436,7 +436,9 @@ def _tensors(batch: Any) -> Any:
 
 
 def _to_numpy(tensor: Any) -> Array:
-    array: Array = sys.modules["keras"].ops.convert_to_numpy(tensor)
+    # A variable itself is an array of the old kind to NumPy, which warns; its value is not.
+    value = getattr(tensor, "value", tensor)
+    array: Array = sys.modules["keras"].ops.convert_to_numpy(value)
     return array
 
 

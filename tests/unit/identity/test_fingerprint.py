@@ -17,6 +17,7 @@ import sys
 import threading
 import types
 import uuid
+import warnings
 import weakref
 import zoneinfo
 from pathlib import PurePosixPath
@@ -344,6 +345,24 @@ def test_a_declaration_that_raises_is_refused_with_its_reason():
     value.__kepler_fingerprint__ = lambda: 1 / 0
     with pytest.raises(UnreadableValueError, match="ZeroDivisionError: division by zero"):
         fingerprint(value)
+
+
+def test_a_warning_of_a_library_makes_nothing_unreadable():
+    class Warns(Declared):
+        def __kepler_fingerprint__(self):
+            warnings.warn("old", DeprecationWarning, stacklevel=1)
+            return self.answer
+
+    assert fingerprint(Warns("a")) == fingerprint(Warns("a"))
+
+
+def test_a_declaration_that_raises_a_warning_is_refused():
+    class Raises(Declared):
+        def __kepler_fingerprint__(self):
+            raise UserWarning(self.answer)
+
+    with pytest.raises(UnreadableValueError, match="UserWarning: a"):
+        fingerprint(Raises("a"))
 
 
 def test_the_hook_goes_first_and_may_pass():

@@ -1,0 +1,189 @@
+"""Each check of a split: loud on a fault, silent on sound splits and on its nearest trap."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from palmerpenguins import load_penguins
+from scipy import sparse
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
+
+from pytest_kepler import checks
+from pytest_kepler.errors import KeplerUsageError
+
+DATA = {
+    "iris": load_iris(return_X_y=True),
+    "wine": load_wine(return_X_y=True),
+    "cancer": load_breast_cancer(return_X_y=True),
+    "diabetes": load_diabetes(return_X_y=True),
+    "digits": load_digits(return_X_y=True),
+}
+
+
+def split(name, seed=0, **options):
+    return train_test_split(*DATA[name], random_state=seed, **options)
+
+
+def with_copies(name, share, seed=0):
+    X_train, X_test, y_train, y_test = split(name, seed)
+    count = int(share * len(X_test))
+    X_test = X_test.copy()
+    X_test[:count] = X_train[:count]
+    return X_train, X_test, y_train, y_test
+
+
+def scaled(name, scaler, *, together=False, seed=0, only_train=False):
+    X_train, X_test, *labels = split(name, seed)
+    fitted = scaler().fit(X_train)
+    X_test_scaled = fitted.transform(X_test) if together else scaler().fit_transform(X_test)
+    return fitted.transform(X_train), X_test if only_train else X_test_scaled, *labels
+
+
+def penguin_frames():
+    frame = load_penguins().dropna()
+    return train_test_split(frame.drop(columns="species"), frame["species"], random_state=0)
+
+
+def frames(change):
+    X_train, X_test, y_train, y_test = penguin_frames()
+    return X_train, change(X_test), y_train, y_test
+
+
+def unstratified(dropped):
+    X, y = DATA["iris"]
+    kept = y != dropped
+    return X[kept], X, y[kept], y
+
+
+def categorical():
+    X = np.random.default_rng(0).integers(0, 2, (400, 4))
+    return X[:300], X[300:], None, None
+
+
+def repeated_everywhere():
+    X = np.tile(DATA["wine"][0], (6, 1))
+    return *train_test_split(X, random_state=0), None, None
+
+
+LOUD = [
+    ("K105", "error", lambda: with_copies("wine", 0.2)),
+    ("K105", "error", lambda: with_copies("digits", 0.1)),
+    ("K105", "warning", lambda: with_copies("digits", 0.03)),
+    ("K105", "warning", repeated_everywhere),
+    ("K105", "error", lambda: frames(lambda X: pd.concat([X, penguin_frames()[0].head(9)]))),
+    ("K105", "error", lambda: tuple(map(sparse.csr_matrix, with_copies("digits", 0.2)[:2]))),
+    ("K104", "error", lambda: scaled("wine", StandardScaler)),
+    ("K104", "error", lambda: scaled("cancer", MinMaxScaler, seed=1)),
+    ("K116", "error", lambda: scaled("wine", StandardScaler, only_train=True)),
+    ("K116", "error", lambda: scaled("cancer", MinMaxScaler, only_train=True)),
+    ("K109", "error", lambda: unstratified(2)),
+    ("K109", "warning", lambda: unstratified(2)[1::-1] + unstratified(2)[:1:-1]),
+    ("K117", "error", lambda: frames(lambda X: X.drop(columns="sex"))),
+    ("K117", "error", lambda: frames(lambda X: X[sorted(X.columns)])),
+    ("K117", "error", lambda: frames(lambda X: X.assign(year=X.year.astype(str)))),
+    ("K117", "error", lambda: (DATA["wine"][0], DATA["wine"][0][:, :5])),
+    ("K110", "error", lambda: (DATA["wine"][0], DATA["wine"][0])),
+    ("K110", "error", lambda: (DATA["wine"][0], DATA["wine"][0][40:])),
+    ("K110", "error", lambda: (DATA["wine"][0], DATA["wine"][0][::-1].copy())),
+]
+
+SILENT = [
+    ("K105", categorical),
+    ("K104", lambda: scaled("wine", StandardScaler, together=True)),
+    ("K104", lambda: (np.c_[DATA["digits"][0][:900] / 16], DATA["digits"][0][900:] / 16)),
+    ("K116", lambda: scaled("wine", StandardScaler, together=True)),
+    ("K116", lambda: (sparse.csr_matrix(DATA["digits"][0]), sparse.csr_matrix(DATA["digits"][0]))),
+    ("K109", lambda: split("diabetes")),
+    ("K109", lambda: (*split("iris")[:2], np.zeros(112), np.arange(38) % 2)),
+    ("K117", lambda: frames(lambda X: X.assign(year=X.year.astype(float)))),
+    ("K110", lambda: (DATA["wine"][0][:100], DATA["wine"][0][100:])),
+    ("K110", lambda: with_copies("wine", 0.3)),
+]
+
+
+@pytest.mark.parametrize(("code", "severity", "make"), LOUD)
+def test_a_fault_is_found(code, severity, make):
+    found = checks.split(*make(), select=code)
+    assert {(one.code, one.severity) for one in found} == {(code, severity)}
+    assert all(one.message and one.location and one.fix and one.threshold for one in found)
+
+
+@pytest.mark.parametrize(("code", "make"), SILENT)
+def test_traps_are_silent(code, make):
+    assert checks.split(*make(), select=code) == []
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("name", DATA)
+def test_a_random_split_of_real_data_is_silent(name, seed):
+    stratify = None if name == "diabetes" else DATA[name][1]
+    assert checks.split(*split(name, seed, stratify=stratify)) == []
+
+
+def test_the_pairs_of_shared_rows_are_right():
+    X_train, X_test = np.random.default_rng(0).normal(size=(2, 40, 3))
+    X_test[[4, 8, 15]] = X_train[[16, 23, 39]]
+    (found,) = checks.split(X_train, X_test, select="K105")
+    assert found.measured["pairs"] == [
+        "test 4 = train 16",
+        "test 8 = train 23",
+        "test 15 = train 39",
+    ]
+    assert found.measured["share"] == 3 / 40
+
+
+def test_minus_zero_and_equal_missing_values_are_equal_rows():
+    rng = np.random.default_rng(0)
+    X_train = rng.normal(size=(40, 4))
+    X_train[:, 1], X_train[:, 2] = 0.0, np.nan
+    X_test = np.concatenate([X_train[:5], rng.normal(size=(35, 4))])
+    X_test[:5, 1] = -0.0
+    (found,) = checks.split(X_train, X_test, select="K105")
+    assert found.measured["rows"] == 5
+
+
+def test_the_same_values_in_other_columns_are_other_rows():
+    X = np.random.default_rng(0).normal(size=(40, 4))
+    assert checks.split(X, X[:, ::-1].copy(), select="K105") == []
+
+
+def test_a_split_that_is_the_training_data_is_told_once():
+    X = DATA["cancer"][0]
+    assert [one.code for one in checks.split(X, X.copy()[::-1])] == ["K110"]
+
+
+@pytest.mark.parametrize(("groups", "count"), [("site", 1), (([1, 2], [3, 4]), 0), (None, 0)])
+def test_only_declared_groups_are_compared(groups, count):
+    train = pd.DataFrame({"x": [0.1, 0.2], "site": ["a", "b"]})
+    test = pd.DataFrame({"x": [0.3, 0.4], "site": ["b", "c"]})
+    assert len(checks.split(train, test, groups=groups, select="K107")) == count
+
+
+def test_a_group_column_that_is_not_there_is_a_usage_error():
+    frame = pd.DataFrame({"site": ["a"]})
+    with pytest.raises(KeplerUsageError, match="no column 'sites': did you mean 'site'"):
+        checks.split(frame, frame, groups="sites")
+
+
+@pytest.mark.parametrize(("cut", "count"), [(70, 0), (30, 1)])
+def test_test_rows_older_than_train_are_found(cut, count):
+    times = pd.date_range("2026-01-01", periods=100)
+    train, test = (times[:70], times[cut:]) if count == 0 else (times[cut:], times[:cut])
+    found = checks.split(np.zeros((70, 1)), np.zeros((30, 1)), time=(train, test), select="K108")
+    assert len(found) == count
+
+
+def test_a_lower_limit_finds_more():
+    parts = with_copies("digits", 0.008)
+    assert checks.split(*parts, select="K105") == []
+    assert checks.split(*parts, select="K105", warn_share=0.005)
+
+
+@pytest.mark.parametrize(("copies", "severity"), [(22, "warning"), (23, "error")])
+def test_the_limit_of_shared_rows_is_a_share_above_five_percent(copies, severity):
+    # 450 test rows: 22 are 4.9 %, 23 are 5.1 %.
+    (found,) = checks.split(*with_copies("digits", copies / 450), select="K105")
+    assert (found.measured["rows"], found.severity) == (copies, severity)
