@@ -66,7 +66,8 @@ def answer_session(path: Path, session_id: str) -> SessionAnswer:
     journal = _opened(path)
     runs = oldest_first(journal.session_runs(session_id))
     experiments = {run.experiment for run in runs}
-    earlier = [run for run in journal.experiment_runs(experiments) if run.session_id != session_id]
+    repeated = {run.duplicate_of for run in runs if run.duplicate_of}
+    earlier = journal.past_runs(session_id, experiments, also=repeated)
     assessments = judging.assess(runs, earlier=earlier, partial=_partial(runs))
     report = summary.session_report(
         assessments,

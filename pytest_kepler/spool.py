@@ -69,7 +69,9 @@ def _plain(value: object) -> object:
     item = getattr(value, "item", None)
     if callable(item):
         with contextlib.suppress(Exception):
-            return item()
+            plain = item()
+            if type(plain) is not type(value):  # a long double has itself as its item
+                return plain
     if isinstance(value, set | frozenset | tuple):
         return list(value)
     return repr(value)
@@ -84,16 +86,22 @@ def _finite(value: Any) -> Any:  # noqa: ANN401  # JSON of any shape
         return [_finite(item) for item in value]
     if value is None or isinstance(value, str | int | float):
         return value
-    plain = _plain(value)
-    return repr(value) if type(plain) is type(value) else _finite(plain)
+    return _finite(_plain(value))
+
+
+def _tame(event: dict[str, Any]) -> Any:
+    try:
+        return _finite(event)
+    except RecursionError:  # what contains itself has no other form
+        return {key: value if isinstance(value, str) else repr(value) for key, value in event.items()}
 
 
 def encode(event: dict[str, Any]) -> bytes:
     """Return one event as one line of strict JSON, with NaN and infinities as strings."""
     try:
         text = json.dumps(event, default=_plain, allow_nan=False, separators=(",", ":"))
-    except (ValueError, TypeError):
-        text = json.dumps(_finite(event), default=_plain, separators=(",", ":"), skipkeys=True)
+    except (ValueError, TypeError, RecursionError):
+        text = json.dumps(_tame(event), separators=(",", ":"))
     return text.encode("utf-8", "replace") + b"\n"
 
 

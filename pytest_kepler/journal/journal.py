@@ -62,12 +62,23 @@ class Journal:
         return connect.reader(self._place)
 
     def known(self, code_hashes: Collection[str], experiments: Collection[str]) -> list[Run]:
-        """Return the executed runs of some code or some experiments, newest first.
+        """Return the newest executed run of each identity, of some code or experiments.
 
         Neither duplicates nor void runs are among them, nor any that are still running.
         """
         with self.reading() as db:
             return reading.known_runs(db, code_hashes, experiments)
+
+    def past_runs(
+        self, session_id: str, experiments: Collection[str], also: Collection[str] = ()
+    ) -> list[Run]:
+        """Return what a session is compared with, newest first.
+
+        Of each experiment the newest run of each setting on each data that other sessions
+        executed, and of those the runs whose ids are in `also`.
+        """
+        with self.reading() as db:
+            return reading.past_runs(db, session_id, experiments, also)
 
     def session_runs(self, session_id: str) -> list[Run]:
         """Return the runs of a session, newest first, void ones left out."""

@@ -130,12 +130,29 @@ def _run(row: tuple[Any, ...], read: _Texts) -> Run:
 def known_runs(
     db: DuckDBPyConnection, code_hashes: Collection[str], experiments: Collection[str]
 ) -> list[Run]:
-    """Return the executed runs of some code or some experiments, newest first."""
+    """Return the newest executed run of each identity, of some code or experiments."""
     return select_runs(
         db,
         "status NOT IN ('duplicate', 'void', 'running') AND ("
-        "code_hash IN (SELECT unnest(?::VARCHAR[])) OR experiment IN (SELECT unnest(?::VARCHAR[])))",
+        "code_hash IN (SELECT unnest(?::VARCHAR[])) OR experiment IN (SELECT unnest(?::VARCHAR[])))"
+        " QUALIFY row_number() OVER (PARTITION BY experiment, identity "
+        "ORDER BY started_at DESC, run_id) = 1",
         [sorted(code_hashes), sorted(experiments)],
+    )
+
+
+def past_runs(
+    db: DuckDBPyConnection, session_id: str, experiments: Collection[str], run_ids: Collection[str]
+) -> list[Run]:
+    """Return the newest run of each setting and data outside a session, and some runs by id."""
+    return select_runs(
+        db,
+        "status NOT IN ('duplicate', 'void', 'running') AND identity <> '' AND session_id <> ? "
+        "AND experiment IN (SELECT unnest(?::VARCHAR[])) "
+        "QUALIFY row_number() OVER (PARTITION BY experiment, params_hash, "
+        "coalesce(nullif(eval_hash, ''), data_hash) ORDER BY started_at DESC, run_id) = 1 "
+        "OR run_id IN (SELECT unnest(?::VARCHAR[]))",
+        [session_id, sorted(experiments), sorted(run_ids)],
     )
 
 

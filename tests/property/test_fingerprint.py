@@ -71,6 +71,7 @@ def refilled(value: object) -> object:
 
 
 @given(VALUES)
+@settings(deadline=None)
 def test_a_copy_filled_in_another_order_has_the_same_fingerprint(value):
     assert fingerprint(refilled(value)) == fingerprint(value)
 
@@ -86,11 +87,13 @@ def test_a_copy_filled_in_another_order_has_the_same_fingerprint(value):
 @example({}, set())
 @example(["§", "§a"], ["§§", "a"])
 @example([None, "§"] * 8, ["§", None] * 8)
+@settings(deadline=None)
 def test_two_values_share_a_fingerprint_only_if_they_are_the_same(one, other):
     assert (fingerprint(one) == fingerprint(other)) is (spelled(one) == spelled(other))
 
 
 @given(st.lists(SCALARS, min_size=1, max_size=40), st.data())
+@settings(deadline=None)
 def test_one_changed_element_of_a_list_shows(values, data):
     position = data.draw(st.integers(0, len(values) - 1))
     changed = [*values]
@@ -101,6 +104,7 @@ def test_one_changed_element_of_a_list_shows(values, data):
 
 
 @given(st.dictionaries(TEXTS, SCALARS, min_size=1), st.data())
+@settings(deadline=None)
 def test_one_changed_parameter_shows(params, data):
     name = data.draw(st.sampled_from(sorted(params)))
     changed = {**params, name: data.draw(SCALARS)}
@@ -109,6 +113,7 @@ def test_one_changed_parameter_shows(params, data):
 
 
 @given(ARRAYS, st.data())
+@settings(deadline=None)
 def test_the_layout_of_an_array_does_not_count(array, data):
     axes = data.draw(st.permutations(range(array.ndim)))
     moved = np.ascontiguousarray(array.transpose(axes)).transpose(np.argsort(axes))
@@ -120,6 +125,7 @@ def test_the_layout_of_an_array_does_not_count(array, data):
 
 
 @given(ARRAYS, st.data())
+@settings(deadline=None)
 def test_one_changed_element_of_an_array_shows(array, data):
     assume(array.size)
     changed = array.copy()
@@ -134,6 +140,7 @@ def test_one_changed_element_of_an_array_shows(array, data):
 
 
 @given(ARRAYS, DTYPES)
+@settings(deadline=None)
 def test_dtype_and_shape_of_an_array_show(array, dtype):
     zeros = np.zeros(array.shape, dtype)
     same = zeros.dtype.newbyteorder("=") == array.dtype.newbyteorder("=")
@@ -143,6 +150,7 @@ def test_dtype_and_shape_of_an_array_show(array, dtype):
 
 
 @given(hnp.arrays(object, SHAPES, elements=SCALARS))
+@settings(deadline=None)
 def test_an_array_of_objects_survives_a_deep_copy(array):
     assert fingerprint(copy.deepcopy(array)) == fingerprint(array)
 
@@ -152,7 +160,7 @@ def test_an_array_of_objects_survives_a_deep_copy(array):
     st.lists(st.none() | st.floats(), min_size=1, max_size=20),
     st.integers(0, 20),
 )
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)  # the first example imports pandas
 def test_a_frame_put_together_from_two_is_the_frame(texts, numbers, cut):
     pd = pytest.importorskip("pandas")
     n_rows = min(len(texts), len(numbers))

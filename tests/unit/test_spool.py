@@ -88,6 +88,12 @@ def test_no_event_is_refused_and_every_line_is_strict_json(value, expected):
     assert event["facts"] == expected
 
 
+def test_what_contains_itself_is_still_one_line():
+    loop: list = [1]
+    loop.append(loop)
+    assert json.loads(encode({"e": "fact", "facts": loop}))["facts"] == "[1, [...]]"
+
+
 def test_the_file_is_locked_while_the_process_lives_and_free_after(spool):
     spool.write({"e": "x"})
     with spool.path.open("rb") as file:

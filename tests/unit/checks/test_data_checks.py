@@ -53,7 +53,7 @@ LOUD = [
     ("K305", "error", lambda: (FRAME, SPECIES.where(SPECIES.index != 3))),
     ("K115", "error", lambda: (IRIS_X, IRIS_y[:-1])),
     ("K115", "error", lambda: (FRAME, SPECIES.sample(frac=1, random_state=0))),
-    ("K115", "error", lambda: (FRAME.dropna(), SPECIES.drop(range(11)))),
+    ("K115", "error", lambda: (FRAME.dropna(), SPECIES.drop(range(5, 16)))),
     ("K309", "error", lambda: (np.c_[IRIS_X, IRIS_y * 10], IRIS_y)),
     ("K309", "error", lambda: (FRAME.assign(kind=SPECIES.str[:2]), SPECIES)),
     ("K309", "error", lambda: (np.c_[DIABETES_X, 3 * DIABETES_y + 1], DIABETES_y)),

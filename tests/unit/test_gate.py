@@ -1,0 +1,197 @@
+"""The gate of a fit, its waivers, how findings read, and the `sanity` fixture's object."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from datetime import date
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_iris, load_wine
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.svm import SVC
+
+from pytest_kepler import gate
+from pytest_kepler.checks import families
+from pytest_kepler.checks.config import CheckConfig
+from pytest_kepler.errors import KeplerUsageError
+from pytest_kepler.records import Finding
+
+X, y = load_iris(return_X_y=True)
+HOLED = np.where(np.arange(600).reshape(150, 4) == 77, np.nan, X)
+TODAY = date(2026, 11, 25)
+
+
+def examine(model, X, y, waive=None, **options):
+    return gate.examine_fit(
+        model, X, y, {}, config=CheckConfig(), today=TODAY, waive=waive or {}, **options
+    )
+
+
+def test_sound_data_and_model_pass():
+    verdict = examine(LogisticRegression(), X, y)
+    assert verdict.findings == verdict.blocking == []
+    assert verdict.not_applicable["K406"] == "the model is not a network"
+
+
+def test_an_error_blocks():
+    verdict = examine(LogisticRegression(), HOLED, y)
+    assert [one.code for one in verdict.blocking] == ["K304"]
+
+
+def test_a_warning_does_not_block():
+    verdict = examine(SVC(), *load_wine(return_X_y=True))
+    assert [one.code for one in verdict.findings] == ["K303"]
+    assert verdict.blocking == []
+
+
+@pytest.mark.parametrize(
+    ("waiver", "text"),
+    [
+        ("known gap", "known gap"),
+        ({"reason": "known gap", "until": "2027-06-30"}, "known gap (until 2027-06-30)"),
+        ({"reason": "known gap", "until": TODAY}, "known gap (until 2026-11-25)"),
+    ],
+)
+def test_a_waived_error_is_kept_with_its_reason_and_does_not_block(waiver, text):
+    verdict = examine(LogisticRegression(), HOLED, y, {"K304": waiver})
+    assert [(one.code, one.waiver) for one in verdict.findings] == [("K304", text)]
+    assert verdict.blocking == []
+
+
+def test_an_expired_waiver_counts_as_absent():
+    waive = {"K304": {"reason": "known gap", "until": "2026-11-24"}}
+    verdict = examine(LogisticRegression(), HOLED, y, waive)
+    assert [one.code for one in verdict.blocking] == ["K304"]
+    assert "Its waiver ended on 2026-11-24" in verdict.blocking[0].message
+
+
+def test_a_waiver_that_nothing_matches_is_noted():
+    verdict = examine(LogisticRegression(), X, y, {"K304": "known gap"})
+    assert [(one.code, one.name, one.severity) for one in verdict.findings] == [
+        ("K000", "unused-waiver", "note")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("waive", "message"),
+    [
+        ({"K340": "why"}, "no check 'K340': did you mean 'K304'"),
+        ({"K304": ""}, "The waiver of K304 needs a reason"),
+        ({"K304": {"until": "2027-01-01"}}, "needs a reason"),
+        ({"K304": {"reason": "why", "util": "2027-01-01"}}, "has 'util': it takes reason, until"),
+        ({"K304": {"reason": "why", "until": "soon"}}, "ends on 'soon': write a day as"),
+    ],
+)
+def test_a_waiver_that_cannot_be_read_is_refused(waive, message):
+    with pytest.raises(KeplerUsageError, match=re.escape(message)):
+        gate.validate_waivers(waive)
+
+
+def test_findings_about_data_are_paid_for_once(monkeypatch):
+    calls = []
+    original = families.examine_data
+
+    def counting(*arguments):
+        calls.append(arguments)
+        return original(*arguments)
+
+    monkeypatch.setattr(families, "examine_data", counting)
+    cache = {}
+    for C in (0.1, 1.0, 10.0):
+        assert examine(LogisticRegression(C=C), HOLED, y, cache=cache, data_key="k").blocking
+    assert len(calls) == 1
+    assert not examine(
+        HistGradientBoostingClassifier(), HOLED, y, cache=cache, data_key="k"
+    ).blocking
+    examine(LogisticRegression(), HOLED, y, cache=cache, data_key="other")
+    examine(LogisticRegression(), HOLED, y, cache=cache)
+    assert len(calls) == 4
+
+
+def test_a_sample_weight_must_have_a_value_a_row():
+    verdict = gate.examine_fit(
+        LogisticRegression(),
+        X,
+        y,
+        {"sample_weight": np.ones(149)},
+        config=CheckConfig(),
+        today=TODAY,
+    )
+    assert [one.code for one in verdict.blocking] == ["K115"]
+
+
+def test_findings_can_be_written_as_json():
+    verdict = examine(LogisticRegression(), np.c_[HOLED, y, np.ones(150)], y)
+    assert verdict.findings
+    for one in verdict.findings:
+        json.dumps([dict(one.measured), dict(one.threshold)])
+
+
+def finding(code="K304", severity="error", location="column 2", **fields):
+    fields = {"message": "1 value in column 2 is missing.", "fix": "Impute it.", **fields}
+    return Finding(code, "a-name", severity, location=location, **fields)
+
+
+def test_a_finding_reads_as_a_line_and_a_fix():
+    text = gate.report([finding(measured={"missing": 3, "n": 100}, threshold={"missing": 0})])
+    assert text.splitlines() == [
+        "K304 error  1 value in column 2 is missing.  (measured missing 3, n 100; limit missing 0)",
+        "  fix: Impute it.",
+    ]
+
+
+def test_the_place_is_told_where_the_message_does_not():
+    assert gate.report([finding(message="It is bad.")]).startswith(
+        "K304 error  column 2: It is bad."
+    )
+
+
+def test_errors_come_first_and_equal_findings_are_folded():
+    many = [finding("K306", "warning", f"column {j}", message="Bad.") for j in range(5)]
+    lines = gate.report([*many, many[0], finding(waiver="known")]).splitlines()
+    assert lines[0].startswith("K304 waived")
+    assert lines[1] == "  waived: known"
+    assert [line.partition(":")[0] for line in lines[2:5]] == [
+        f"K306 warning  column {j}" for j in range(3)
+    ]
+    assert lines[5:] == ["  … and 2 more of K306 a-name", "  fix: Impute it."]
+
+
+def test_sanity_raises_one_assertion_with_every_error():
+    recorded = []
+    sanity = gate.Sanity(CheckConfig(), recorded.append)
+    with pytest.raises(AssertionError, match=r"sanity.data found 2 errors:\nK304 error") as caught:
+        sanity.data(np.c_[HOLED, y], y)
+    assert "K309 error" in str(caught.value)
+    assert {one.code for one in recorded} == {"K304", "K309"}
+
+
+def test_sanity_returns_findings_instead_of_raising():
+    sanity = gate.Sanity(CheckConfig())
+    found = sanity.split(X, X, raises=False)
+    assert [one.code for one in found] == ["K110"]
+    assert sanity.findings == found
+
+
+def test_sanity_shows_warnings_and_passes(capsys):
+    found = gate.Sanity(CheckConfig()).model(SVC(), *load_wine(return_X_y=True))
+    assert [one.code for one in found] == ["K303"]
+    assert capsys.readouterr().out.startswith("K303 warning")
+
+
+def test_sanity_takes_codes_and_limits():
+    sanity = gate.Sanity(CheckConfig())
+    assert sanity.data(HOLED, y, ignore="K304") == []
+    assert sanity.data(X, y, select=["K301"], min_r=0.9)
+    assert sanity.training({"loss": [1.0, 0.5]}) == []
+    assert sanity.behaviour(LogisticRegression(max_iter=500).fit(X, y), X, y) == []
+
+
+def test_importing_the_gate_imports_no_numpy():
+    code = "import sys, pytest_kepler.gate; sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
