@@ -20,10 +20,13 @@ import sys
 import tempfile
 import textwrap
 import time
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "RESULTS.md"
@@ -91,7 +94,7 @@ def pytest_command(*arguments: str) -> list[str]:
 
 
 def startup() -> Iterable[Figure]:
-    """A suite without experiments, with the plugin and without it."""
+    """Run a suite without experiments, with the plugin and without it."""
     with tempfile.TemporaryDirectory() as name:
         folder = project(
             Path(name),
@@ -133,7 +136,7 @@ def startup() -> Iterable[Figure]:
 
 
 def empty() -> Iterable[Figure]:
-    """An empty experiment beside an empty test."""
+    """Run an empty experiment beside an empty test."""
     n = 1000
     plain = f"""
         import pytest
@@ -169,7 +172,7 @@ def empty() -> Iterable[Figure]:
 
 
 def steps() -> Iterable[Figure]:
-    """A logged step beside a bare append of the same line."""
+    """Log a step beside a bare append of the same line."""
     code = textwrap.dedent(
         """
         import json, os, sys, tempfile, time
@@ -212,7 +215,7 @@ def steps() -> Iterable[Figure]:
 
 
 def example() -> Iterable[Figure]:
-    """The example project's first and second run, in a journal of its own."""
+    """Run the example project's first and second run, in a journal of its own."""
     libraries = "import keras, tensorflow, sklearn.ensemble, pandas, palmerpenguins, hypothesis"
     with tempfile.TemporaryDirectory() as name:
         command = [
@@ -225,9 +228,7 @@ def example() -> Iterable[Figure]:
             lambda: wall_seconds([sys.executable, "-c", libraries], ROOT),
             pairs=5,
         )
-    yield Figure(
-        "the example's first run", f"{first:.1f} s", "–", "–", "wall, once, nothing known"
-    )
+    yield Figure("the example's first run", f"{first:.1f} s", "–", "–", "wall, once, nothing known")
     yield Figure(
         "the example's second run",
         f"{second:.2f} s",
@@ -238,7 +239,7 @@ def example() -> Iterable[Figure]:
 
 
 def duplicates() -> Iterable[Figure]:
-    """Ten thousand duplicates beside ten thousand skips."""
+    """Run ten thousand duplicates beside ten thousand skips."""
     n = 10_000
     marked = f"""
         import pytest
@@ -269,7 +270,7 @@ def duplicates() -> Iterable[Figure]:
 
 
 def fingerprints() -> Iterable[Figure]:
-    """Fingerprints beside joblib's hash of the same values."""
+    """Take fingerprints beside joblib's hash of the same values."""
     import joblib
     import numpy as np
     import pandas as pd

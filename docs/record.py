@@ -1,6 +1,6 @@
 """Record what a person sees: the example project's first, second, changed and broken sessions.
 
-    python docs/record.py            run them all in a copy, and write README.md and docs/sessions.md
+    python docs/record.py      run them in a copy, and write README.md and docs/sessions.md
 
 A test runs the same sessions again and compares their words; numbers, ids and times may differ.
 """
@@ -119,7 +119,9 @@ def _run(session: Session, folder: Path) -> str:
 def _shown(text: str, folder: Path) -> str:
     """Take away what only this machine has: its paths and its plugins."""
     text = text.replace(str(folder.resolve()), "~/clone").replace(str(folder), "~/clone")
-    lines = [line for line in text.splitlines() if not re.match(r"(plugins|platform|created):?", line)]
+    lines = [
+        line for line in text.splitlines() if not re.match(r"(plugins|platform|created):?", line)
+    ]
     return "\n".join(line.rstrip() for line in lines).strip()
 
 
@@ -136,7 +138,10 @@ def blocks(recorded: dict[str, str]) -> dict[str, str]:
     """Return each session as the Markdown that stands in the documents."""
     by_name = {session.name: session for session in SESSIONS}
     return {
-        name: f"<!-- session: {name} -->\n```text\n$ {by_name[name].command}\n{text}\n```\n<!-- end -->"
+        name: (
+            f"<!-- session: {name} -->\n```text\n$ {by_name[name].command}\n{text}\n```\n"
+            "<!-- end -->"
+        )
         for name, text in recorded.items()
     }
 
@@ -147,12 +152,14 @@ def write(recorded: dict[str, str]) -> None:
     readme = ROOT / "README.md"
     text = readme.read_text(encoding="utf-8")
     for name, block in drawn.items():
-        text = re.sub(_BLOCK.format(name=name), lambda _, block=block: block, text, flags=re.S)
+        text = re.sub(_BLOCK.format(name=name), lambda _, block=block: block, text, flags=re.DOTALL)
     readme.write_text(text, encoding="utf-8")
     parts = [
         "# What a person sees",
-        "Recorded from the example project by `python docs/record.py`, each session after the one "
-        "before it; a test runs them again and compares the words.",
+        (
+            "Recorded from the example project by `python docs/record.py`, each session after the "
+            "one before it; a test runs them again and compares the words."
+        ),
     ]
     for session in SESSIONS:
         parts += [f"## {session.title}", *_told(session.edit), drawn[session.name]]

@@ -36,7 +36,7 @@ def test_scaling_keeps_the_order_of_pixels(pixels):
 @pytest.mark.parametrize("filters", [8, 16])
 def test_convnet(experiment, digits, filters, dropout, seed):
     """Dropout before the output helps a network that is large for 1,200 images."""
-    X_train, X_val, X_test, y_train, y_val, y_test = digits
+    X_train, X_val, X_test, y_train, y_val, y_test = digits  # and `seed` has seeded Keras
     model = experiment.fit(
         digit_data.convnet(filters, dropout),
         X_train,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pytest_kepler import judging
@@ -22,6 +21,7 @@ from pytest_kepler.reports.terminal import render_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from pytest_kepler.journal import Hit, Note
     from pytest_kepler.records import Run, ThresholdOutcome
@@ -119,7 +119,9 @@ def _partial(runs: Iterable[Run]) -> set[str]:
 
 
 def _notes(notes: Iterable[Note]) -> list[summary.Note]:
-    return [summary.Note(note.run_id or note.experiment, note.text, note.noted_at) for note in notes]
+    return [
+        summary.Note(note.run_id or note.experiment, note.text, note.noted_at) for note in notes
+    ]
 
 
 def render(report: Report, look: Look) -> str:
@@ -206,7 +208,7 @@ def answer_show(path: Path, prefix: str, look: Look) -> str:
     journal = _opened(path)
     if look.format == "json":
         run = journal.run(prefix)["run"]
-        return rows_as_json(journal.query(f"SELECT * FROM runs WHERE run_id = '{run.run_id}'"))
+        return rows_as_json(journal.where(f"run_id = '{run.run_id}' and status is not null"))
     return render_run(
         journal.run(prefix),
         look.width,
@@ -249,5 +251,3 @@ def write_text(path: Path, text: str) -> None:
     except OSError as error:
         msg = f"The report cannot be written to {path}: {error.strerror}. Choose another path."
         raise KeplerUsageError(msg) from error
-
-

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pytest_kepler.answering import Look
-
-Command = "Callable[[argparse.Namespace], int]"
+    from pytest_kepler.records import Finding
 
 _USAGE = 4
 _FAILED = 1
@@ -99,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
 class _Adder:
     """Adds a command with the options that all have."""
 
-    def __init__(self, commands: argparse._SubParsersAction[_Parser]) -> None:  # noqa: SLF001
+    def __init__(self, commands: argparse._SubParsersAction[_Parser]) -> None:
         self._commands = commands
 
     def __call__(
@@ -115,9 +114,7 @@ class _Adder:
         command.set_defaults(run=run)
         journal, look = BY_NAME["journal"], BY_NAME["format"]
         command.add_argument("--journal", metavar=journal.metavar, help=journal.help)
-        command.add_argument(
-            "--format", choices=look.choices, default=look.default, help=look.help
-        )
+        command.add_argument("--format", choices=look.choices, default=look.default, help=look.help)
         return command
 
 
@@ -214,7 +211,7 @@ def check(options: argparse.Namespace) -> int:
     return _FAILED if any(one.severity == "error" for one in findings) else 0
 
 
-def _findings(path: Path, target: str | None) -> list[object]:
+def _findings(path: Path, target: str | None) -> list[Finding]:
     if not path.is_file():
         msg = f"There is no file {path}. Name a CSV or Parquet file, or a code such as K304."
         raise KeplerUsageError(msg)
@@ -232,11 +229,11 @@ def _findings(path: Path, target: str | None) -> list[object]:
         msg = f"{path} cannot be read as a table: {error}"
         raise KeplerUsageError(msg) from None
     if target is None:
-        return list(checks.data(frame))
+        return checks.data(frame)
     if target not in frame.columns:
         msg = f"{path} has no column {target!r}: {nearest(target, map(str, frame.columns))}"
         raise KeplerUsageError(msg)
-    return list(checks.data(frame.drop(columns=target), frame[target]))
+    return checks.data(frame.drop(columns=target), frame[target])
 
 
 if __name__ == "__main__":

@@ -42,14 +42,16 @@ def dataset(
     KeplerUsageError
         If neither is given, or one has the wrong type.
     """
-    patterns = (files,) if isinstance(files, str) else tuple(files)
-    if not all(isinstance(pattern, str) and pattern for pattern in patterns):
+    patterns: tuple[object, ...] = (files,) if isinstance(files, str) else tuple(files)
+    names = tuple(pattern for pattern in patterns if isinstance(pattern, str) and pattern)
+    if len(names) < len(patterns):
         msg = f"pytest_kepler.dataset: files must be paths or patterns, got {files!r}."
         raise KeplerUsageError(msg)
-    if version is not None and not isinstance(version, str):
-        msg = f"pytest_kepler.dataset: version must be a text, got {version!r}."
+    given: object = version
+    if given is not None and not isinstance(given, str):
+        msg = f"pytest_kepler.dataset: version must be a text, got {given!r}."
         raise KeplerUsageError(msg)
-    if not patterns and version is None:
+    if not names and version is None:
         msg = 'pytest_kepler.dataset declares nothing: give files=["data/*.csv"] or version="1".'
         raise KeplerUsageError(msg)
 
@@ -57,7 +59,7 @@ def dataset(
         if not hasattr(function, "__code__"):
             msg = "pytest_kepler.dataset stands below @pytest.fixture, not above it."
             raise KeplerUsageError(msg)
-        setattr(function, ATTRIBUTE, Declared(patterns, version))
+        setattr(function, ATTRIBUTE, Declared(names, version))
         return function
 
     return declare

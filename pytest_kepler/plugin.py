@@ -107,7 +107,7 @@ def pytest_make_collect_report(
 
 @pytest.fixture
 def experiment(request: pytest.FixtureRequest) -> Experiment:
-    """The run of this test: fit, evaluate, cross_validate, log, describe, save, note, seed.
+    """Give the run of this test: fit, evaluate, cross_validate, log, describe, save, note, seed.
 
     Only in a test marked ``@pytest.mark.experiment``.
     """
@@ -123,7 +123,7 @@ def experiment(request: pytest.FixtureRequest) -> Experiment:
 
 @pytest.fixture
 def sanity(request: pytest.FixtureRequest) -> Sanity:
-    """The catalogue of checks: sanity.data, .split, .model, .training and .behaviour.
+    """Give the catalogue of checks: sanity.data, .split, .model, .training and .behaviour.
 
     Each raises one assertion that lists every finding, or returns them with raises=False.
     """
@@ -134,7 +134,7 @@ def sanity(request: pytest.FixtureRequest) -> Sanity:
 
 @pytest.fixture(scope="session")
 def journal(pytestconfig: pytest.Config) -> JournalView:
-    """The journal, read-only: journal.runs(where), .best(experiment), .query(sql)."""
+    """Give the journal, read-only: journal.runs(where), .best(experiment), .query(sql)."""
     from pytest_kepler.harness.settings import journal_path
     from pytest_kepler.journal import open_journal
 

@@ -77,7 +77,7 @@ def _plain(value: object) -> object:
     return repr(value)
 
 
-def _finite(value: Any) -> Any:  # noqa: ANN401  # JSON of any shape
+def _finite(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
     if isinstance(value, dict):
@@ -93,7 +93,9 @@ def _tame(event: dict[str, Any]) -> Any:
     try:
         return _finite(event)
     except RecursionError:  # what contains itself has no other form
-        return {key: value if isinstance(value, str) else repr(value) for key, value in event.items()}
+        return {
+            key: value if isinstance(value, str) else repr(value) for key, value in event.items()
+        }
 
 
 def encode(event: dict[str, Any]) -> bytes:

@@ -249,7 +249,7 @@ def _row_slices(n: int, d: int) -> Iterator[slice]:
 def kind_of_dtype(dtype: np.dtype[Any]) -> ColumnKind:
     """Return the kind of column that a NumPy dtype makes."""
     kinds: dict[str, ColumnKind] = {"b": "bool", "M": "date", "m": "date", "U": "text", "S": "text"}
-    if dtype.kind in "iufc":
+    if dtype.kind in "iuf":
         return "numeric"
     return kinds.get(dtype.kind, "other")
 
@@ -459,8 +459,18 @@ def _polars_column(name: str, series: Any, dtype: str) -> Column:
     if dtype.startswith("bool"):
         return Column(name, "bool", series.cast(int).to_numpy())
     if dtype.startswith(("date", "time", "duration")):
-        return Column(name, "date", np.array(series.to_list(), dtype=object))
-    return Column(name, "text", np.array(series.to_list(), dtype=object))
+        return Column(name, "date", _objects(series))
+    if dtype.startswith(("str", "cat", "enum")):
+        return Column(name, "text", _objects(series))
+    return Column(name, "other", _objects(series))
+
+
+def _objects(series: Any) -> Array:
+    values = np.empty(len(series), dtype=object)
+    # One by one: NumPy would make a matrix of lists of equal length.
+    for i, value in enumerate(series.to_list()):
+        values[i] = value
+    return values
 
 
 def object_column(name: str, values: Array) -> Column:
@@ -663,6 +673,8 @@ def read_data(
         targets = read_targets(y)
     except NotApplicable as reason:
         return DataView((), unreadable=str(reason), model=model)
+    except Exception as error:  # noqa: BLE001 - an object of the user's own may fail in any way
+        return DataView((), unreadable=f"reading it failed: {error}", model=model)
     lengths = {block.name: block.n_rows for block in blocks}
     lengths |= {target.name: target.n_rows for target in targets}
     for name, value in extras.items():

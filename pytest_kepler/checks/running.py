@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -56,9 +57,12 @@ def severity_order(finding: Finding) -> int:
 def run_family(family: Family, view: Any, config: CheckConfig) -> Outcome:
     """Run the selected checks of a family on a view of it."""
     outcome = Outcome()
-    for info in codes.of_family(family):
-        if config.is_selected(info.code):
-            _run(info, view, config, outcome)
+    with warnings.catch_warnings():
+        # What a check computes on the way is no business of the user's warning filters.
+        warnings.simplefilter("ignore")
+        for info in codes.of_family(family):
+            if config.is_selected(info.code):
+                _run(info, view, config, outcome)
     kept = [one for one in _first_of_one_fault(outcome.findings) if _is_shown(one, config)]
     return replace(outcome, findings=sorted(kept, key=severity_order))
 

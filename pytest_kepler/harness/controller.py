@@ -138,12 +138,13 @@ class Controller:
         for outcome in missed:
             self._report_miss(outcome)
         failed = bool(missed or self._blocked or self.troubles)
-        if failed and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+        if failed and session.exitstatus in (
+            pytest.ExitCode.OK,
+            pytest.ExitCode.NO_TESTS_COLLECTED,
+        ):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
-    def _ingest_and_judge(
-        self, session: pytest.Session, exitstatus: int
-    ) -> list[ThresholdOutcome]:
+    def _ingest_and_judge(self, session: pytest.Session, exitstatus: int) -> list[ThresholdOutcome]:
         from pytest_kepler.answering import answer_session
 
         path = journal_path(self.config)
@@ -171,7 +172,12 @@ class Controller:
         missed = [one for one in self.outcome.thresholds if one.status == "missed"]
         status = int(exitstatus) or int(bool(missed or self._blocked))
         spool.write(
-            {"e": "session_end", "session": self.session_id, "at": time.time(), "exit_status": status}
+            {
+                "e": "session_end",
+                "session": self.session_id,
+                "at": time.time(),
+                "exit_status": status,
+            }
         )
         spool.close()
         del session
@@ -192,7 +198,7 @@ class Controller:
                 keywords={},
                 outcome="failed" if when == "call" else "passed",
                 longrepr=outcome.message if when == "call" else None,
-                when=when,  # type: ignore[arg-type]
+                when=when,
             )
             hook.pytest_runtest_logreport(report=report)
             self._forget_failure(report)

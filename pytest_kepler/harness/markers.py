@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pytest
 
 _FIELDS = ExperimentSpec.__dataclass_fields__
+_REPLICATES: tuple[str, ...] = ("seed", "fold")
 
 
 def read_spec(item: pytest.Item) -> ExperimentSpec:
@@ -73,7 +74,7 @@ class _Reader:
             goal=self.goal(metric),
             at_least=self.bound("at_least", metric),
             at_most=self.bound("at_most", metric),
-            replicates=self.names("replicates", _FIELDS["replicates"].default),
+            replicates=self.names("replicates", _REPLICATES),
             hypothesis=self.text("hypothesis") or docstring,
             project=self.text("project"),
             needs=self.needs(),
@@ -163,7 +164,7 @@ def sanity_subjects(item: pytest.Item) -> tuple[str, ...] | None:
     where = f"@pytest.mark.sanity of {item.nodeid.partition('[')[0]}"
     unknown = set(mark.kwargs) - {"of"}
     if mark.args or unknown:
-        given = repr(mark.args[0]) if mark.args else repr(sorted(unknown)[0])
+        given = repr(mark.args[0]) if mark.args else repr(min(unknown))
         msg = f"{where} takes of= only, got {given}. Write for example sanity(of='digits')."
         raise KeplerUsageError(msg)
     subjects = mark.kwargs.get("of")

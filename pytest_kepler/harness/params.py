@@ -54,7 +54,7 @@ def _nested(value: Any) -> Mapping[str, Any] | None:
     return None
 
 
-def _shown(value: Any) -> Any:
+def _shown(value: Any) -> Any:  # noqa: PLR0911  # one line for each kind of value
     """Return what the journal keeps of a value: itself where JSON has it, else its short text."""
     if isinstance(value, bool | int | type(None)) or type(value) is float:
         return value

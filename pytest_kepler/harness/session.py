@@ -12,9 +12,9 @@ from pytest_kepler.harness.controller import Controller
 from pytest_kepler.harness.protocol import Protocol
 from pytest_kepler.harness.selection import Selector, is_experiment, leave_out_unnamed
 from pytest_kepler.harness.settings import read_settings, setting
+from pytest_kepler.harness.stash import CAPTURED, SESSION
 from pytest_kepler.harness.tracker import FitGate, finding_event
 from pytest_kepler.harness.workbench import Workbench, is_project
-from pytest_kepler.harness.stash import CAPTURED, SESSION
 from pytest_kepler.spool import new_id
 
 if TYPE_CHECKING:
@@ -96,9 +96,7 @@ def _begin(
 
 
 def _only_planned(config: pytest.Config) -> bool:
-    return any(
-        config.getoption(name, default=False) for name in ("setupplan", "setuponly")
-    )
+    return any(config.getoption(name, default=False) for name in ("setupplan", "setuponly"))
 
 
 class _WorkerEnd:

@@ -106,8 +106,8 @@ def journal_path(config: pytest.Config) -> Path:
 
     configured = config.getoption(BY_NAME["journal"].setting, default=None)
     if configured:
-        return (Path(config.invocation_params.dir) / configured).absolute()
+        return Path(config.invocation_params.dir, configured).expanduser().absolute()
     in_ini = config.getini(BY_NAME["journal"].setting)
     if in_ini:
-        return (config.rootpath / in_ini).absolute()
+        return Path(config.rootpath, in_ini).expanduser().absolute()
     return find_journal(Path(config.invocation_params.dir), config.rootpath, None)

@@ -9,5 +9,5 @@ import pytest
 if TYPE_CHECKING:
     from pytest_kepler.harness.session import SessionPlugin
 
-CAPTURED = pytest.StashKey[dict[pytest.Collector, list[Any]]]()
-SESSION = pytest.StashKey["SessionPlugin"]()
+CAPTURED: pytest.StashKey[dict[pytest.Collector, list[Any]]] = pytest.StashKey()
+SESSION: pytest.StashKey[SessionPlugin] = pytest.StashKey()

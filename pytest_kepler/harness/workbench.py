@@ -235,9 +235,7 @@ class Workbench:
         below = _names_below(item, definition)
         return (
             definition,
-            tuple(
-                (name, self.fingerprint_param(params[name])) for name in params if name in below
-            ),
+            tuple((name, self.fingerprint_param(params[name])) for name in params if name in below),
         )
 
     def fingerprint_param(self, value: object) -> str:
@@ -484,8 +482,14 @@ class Workbench:
     # What is written
 
     def write_run(
-        self, item: Any, spec: ExperimentSpec, run_id: str, identity: parts.Identity | None,
-        *, behind: Sequence[str] = (), **more: Any,
+        self,
+        item: Any,
+        spec: ExperimentSpec,
+        run_id: str,
+        identity: parts.Identity | None,
+        *,
+        behind: Sequence[str] = (),
+        **more: Any,
     ) -> Run:
         """Spool the start of a run, and before it what it refers to for the first time."""
         self._begin()

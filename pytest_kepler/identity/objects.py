@@ -11,15 +11,14 @@ import enum
 import functools
 import importlib.metadata
 import io
-import os
 import sys
-import sysconfig
 import threading
 import types
 from typing import TYPE_CHECKING, Any
 
 from pytest_kepler.errors import UnreadableValueError
 from pytest_kepler.identity.framing import SCALARS, Framed, Kind
+from pytest_kepler.identity.source_files import SourceFiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -66,22 +65,20 @@ _module_of = type.__dict__["__module__"].__get__
 
 
 def is_installed(module: str) -> bool:
-    """Tell whether a module is the standard library's or lies in site-packages."""
+    """Tell whether a module is Python's, in site-packages or ours: anything but the user's."""
+    if module == "__main__":
+        return False
     top = module.partition(".")[0]
-    if top in sys.stdlib_module_names or top == "pytest_kepler":
-        return True
-    found = sys.modules.get(module) or sys.modules.get(top)
-    file = getattr(found, "__file__", None)
-    return isinstance(file, str) and file.startswith(_installed_folders())
+    file = getattr(sys.modules.get(module) or sys.modules.get(top), "__file__", None)
+    if isinstance(file, str):
+        # The file decides: a user's `profile.py` has the name of one of Python's.
+        return not _sources().is_own(file)
+    return top in sys.stdlib_module_names
 
 
 @functools.cache
-def _installed_folders() -> tuple[str, ...]:
-    paths = sysconfig.get_paths()
-    return tuple(
-        os.path.join(paths[name], "")  # noqa: PTH118 - compared as text, for each value
-        for name in ("purelib", "platlib", "stdlib", "platstdlib")
-    )
+def _sources() -> SourceFiles:
+    return SourceFiles()
 
 
 class Objects:
@@ -224,7 +221,7 @@ class Objects:
         # Compiled classes show their content in this protocol alone. What it says is read as
         # any other value; nothing is pickled.
         cls = type(value)
-        if not roots_of(cls) & {"sklearn", "scipy", "numpy"}:
+        if not roots_of(cls) & {"sklearn", "scipy", "numpy", "operator"}:
             _refuse(f"a {cls.__module__}.{cls.__qualname__}", value)
         reduced = value.__reduce_ex__(2)
         if not isinstance(reduced, tuple):
@@ -271,9 +268,9 @@ def _is_code(part: object) -> bool:
 
 
 def _is_setting(name: str, part: object) -> bool:
-    return not name.startswith("__") and (
-        type(part) in SCALARS or type(part) in (list, tuple, dict, set, frozenset)
-    )
+    cls = type(part)
+    is_value = cls in SCALARS or cls in (list, tuple, dict, set, frozenset)
+    return not name.startswith("__") and (is_value or "numpy" in roots_of(cls))
 
 
 def _byte_code(function: types.FunctionType) -> Walk:

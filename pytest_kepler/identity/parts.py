@@ -46,7 +46,7 @@ class Identity:
     parts: Mapping[str, Mapping[str, str]]
 
 
-def combine(
+def combine(  # noqa: PLR0913  # one argument for each part
     *,
     code_hash: str,
     code_parts: Mapping[str, str],
@@ -120,7 +120,9 @@ def why_new(new: Identity, params: Mapping[str, Any], known: Sequence[Run]) -> s
     same = [run for run in known if run.params_hash == new.params_hash]
     if not same:
         nearest = max(known, key=lambda run: _n_equal(new, run))
-        changed = [name for name, value in new.parts["params"].items() if _param(nearest, name) != value]
+        changed = [
+            name for name, value in new.parts["params"].items() if _param(nearest, name) != value
+        ]
         shown = ", ".join(f"{name}={params.get(name)!r}" for name in changed[:_SHOWN])
         return f"parameters not run before ({shown})" if shown else "parameters not run before"
     nearest = same[0]

@@ -7,6 +7,7 @@ import collections
 import datetime as dt
 import decimal
 import io
+import random
 import re
 import types
 import uuid
@@ -222,6 +223,10 @@ def _string_io(value: io.StringIO) -> Leaf:
     return Framed("StringIO").count(value.tell()).text(value.getvalue()).leaf()
 
 
+def _random(value: random.Random) -> Walk:
+    return Framed("Random").add((yield ".state", value.getstate())).leaf()
+
+
 #: Readers of the standard library's plain values, by exact type.
 VALUES: Mapping[type, Kind] = {
     cls: Kind(cls.__name__, read, asked=False)
@@ -242,5 +247,6 @@ VALUES: Mapping[type, Kind] = {
         (zoneinfo.ZoneInfo, _zone),
         (io.BytesIO, _bytes_io),
         (io.StringIO, _string_io),
+        (random.Random, _random),
     )
 }

@@ -60,7 +60,7 @@ def test_a_new_file_runs_again(stream):
 
 
 def test_a_file_that_is_not_there_is_named_and_never_skipped(stream):
-    stream.replace("test_stream.py", "data/*.csv", "dota/*.csv", )
+    stream.replace("test_stream.py", "data/*.csv", "dota/*.csv")
     stream.run()
     assert "TRAINED" in stream.run("-s").stdout.str()
     reason = stream.query("select why_new from runs order by started_at desc limit 1")[0]["why_new"]

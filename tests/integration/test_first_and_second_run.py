@@ -100,7 +100,9 @@ def test_a_file_that_moved_keeps_its_history(project):
 
 def test_what_failed_by_an_assertion_fails_again_with_its_message(project):
     project.standard()
-    project.replace("test_train.py", "experiment.log", "assert C == 1, 'too soft'\n    experiment.log")
+    project.replace(
+        "test_train.py", "experiment.log", "assert C == 1, 'too soft'\n    experiment.log"
+    )
     first = project.run()
     first.assert_outcomes(passed=3, failed=2)
     second = project.run("-s")
@@ -201,7 +203,9 @@ def test_a_fixture_without_content_is_run_each_time_and_named(project):
     )
     project.run()
     assert "TRAINED" in project.run("-s").stdout.str()
-    newest = project.query("select why_new from runs order by started_at desc limit 1")[0]["why_new"]
+    newest = project.query("select why_new from runs order by started_at desc limit 1")[0][
+        "why_new"
+    ]
     assert "fixture 'stream'" in newest
 
 

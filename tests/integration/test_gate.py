@@ -123,7 +123,9 @@ def test_a_gate_that_has_not_passed_blocks(two_datasets, old, new, reason):
 
 def test_an_expected_failure_with_a_reason_lets_pass_and_without_one_blocks(two_datasets):
     two_datasets.replace(
-        "test_gates.py", "@pytest.mark.sanity", "@pytest.mark.xfail(reason='known')\n@pytest.mark.sanity"
+        "test_gates.py",
+        "@pytest.mark.sanity",
+        "@pytest.mark.xfail(reason='known')\n@pytest.mark.sanity",
     )
     assert two_datasets.run("-s", "test_train.py").stdout.str().count("TRAINED") == 4
     two_datasets.replace("test_gates.py", "(reason='known')", "")

@@ -46,9 +46,7 @@ def test_the_package_is_imported_without_heavy_libraries():
         "import sys, pytest_kepler.plugin; "
         "print(sorted({'duckdb', 'numpy', 'pandas', 'sklearn', 'keras'} & set(sys.modules)))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 

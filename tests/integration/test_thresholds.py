@@ -57,7 +57,9 @@ def test_a_part_of_the_grid_is_reported_without_failing(grid):
 
 
 def test_a_metric_that_was_never_logged_misses_and_the_nearest_is_named(grid):
-    grid.replace("test_grid.py", "at_least=0.9", "at_least={'acuracy': 0.5}, goal={'acuracy': 'max'}")
+    grid.replace(
+        "test_grid.py", "at_least=0.9", "at_least={'acuracy': 0.5}, goal={'acuracy': 'max'}"
+    )
     result = grid.run()
     assert result.ret == 1
     text = result.stdout.str()

@@ -195,7 +195,7 @@ JSON = st.recursive(
 @given(st.lists(st.lists(JSON), min_size=5, max_size=20))
 @settings(max_examples=3, deadline=None)
 def test_another_process_gives_the_same_fingerprints(values):
-    done = subprocess.run(  # noqa: S603 - our own script
+    done = subprocess.run(
         [sys.executable, "-c", READ],
         input="\n".join(map(json.dumps, values)),
         env={"PYTHONHASHSEED": "12345"},

@@ -22,7 +22,7 @@ def test_the_columns_of_every_view_are_listed(tmp_path):
     block = REFERENCE.split("<!-- views -->")[1].split("<!-- end -->")[0]
     listed = {
         view: re.findall(r"`(\w+)`", columns)
-        for view, columns in re.findall(r"^\| `(\w+)` \| (.*) \|$", block, re.M)
+        for view, columns in re.findall(r"^\| `(\w+)` \| (.*) \|$", block, re.MULTILINE)
     }
     with Journal(tmp_path / "journal.duckdb").reading() as db:
         for view, columns in listed.items():
@@ -39,7 +39,7 @@ def test_what_sets_something_has_a_setting_and_what_does_something_has_none(opti
 
 def test_the_readme_has_exactly_two_commands_that_set_themselves_up():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    commands = re.findall(r"```sh\n(.*?)\n```", readme, re.S)
+    commands = re.findall(r"```sh\n(.*?)\n```", readme, re.DOTALL)
     assert len(commands) == 2
     for command in commands:
         assert "\n" not in command

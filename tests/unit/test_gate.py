@@ -80,7 +80,7 @@ def test_a_waiver_that_nothing_matches_is_noted():
 @pytest.mark.parametrize(
     ("waive", "message"),
     [
-        ({"K340": "why"}, "no check 'K340': did you mean 'K304'"),
+        ({"K3044": "why"}, "no check 'K3044': did you mean 'K304'"),
         ({"K304": ""}, "The waiver of K304 needs a reason"),
         ({"K304": {"until": "2027-01-01"}}, "needs a reason"),
         ({"K304": {"reason": "why", "util": "2027-01-01"}}, "has 'util': it takes reason, until"),

@@ -78,7 +78,12 @@ def _is_from_sklearn(step: Any) -> bool:
 def _tags(step: Any) -> Any:
     utils = sys.modules.get("sklearn.utils")
     get_tags = getattr(utils, "get_tags", None)
-    return get_tags(step) if get_tags is not None else None
+    if get_tags is None:
+        return None
+    try:
+        return get_tags(step)
+    except Exception:  # noqa: BLE001 - a step of the user's own may answer in any way
+        return None
 
 
 def _allows_missing(step: Any) -> bool:

@@ -56,12 +56,12 @@ def test_a_check_is_explained_by_code_and_by_name():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: checks.explain("K340"), "no check 'K340': did you mean 'K304'"),
+        (lambda: checks.explain("K3044"), "no check 'K3044': did you mean 'K304'"),
         (lambda: checks.explain("non-finite"), "did you mean 'non-finite-input'"),
         (lambda: checks.explain("K203"), "K203 is retired"),
         (lambda: checks.data([1.0], select="K99"), "No check is called 'K99'"),
         (lambda: checks.data([1.0], min_rr=1), "no limit 'min_rr': did you mean 'min_r'"),
-        (lambda: checks.data([1.0], min_r="high"), "K301: min-r must be a number"),
+        (lambda: checks.data([1.0], min_r="high"), "K301: min_r must be a number"),
         (lambda: checks.data([1.0], K301={"r": 1}), "K301 has no limit 'r'"),
         (lambda: checks.data([1.0], K304={"n": 1}), "K304 has no limit 'n': it has no limits"),
         (lambda: checks.split([1.0], [2.0], share=1), "K104, K110, K116 all have a limit 'share'"),

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import polars as pl
 import pytest
-from palmerpenguins import load_penguins
 from scipy import sparse
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
 from sklearn.ensemble import HistGradientBoostingClassifier, IsolationForest
@@ -17,6 +15,8 @@ from sklearn.preprocessing import StandardScaler
 
 from pytest_kepler import checks
 
+pl = pytest.importorskip("polars")
+load_penguins = pytest.importorskip("palmerpenguins").load_penguins
 IRIS_X, IRIS_y = load_iris(return_X_y=True)
 WINE_X, WINE_y = load_wine(return_X_y=True)
 CANCER_X, CANCER_y = load_breast_cancer(return_X_y=True)

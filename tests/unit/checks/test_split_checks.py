@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from palmerpenguins import load_penguins
 from scipy import sparse
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
 from sklearn.model_selection import train_test_split
@@ -13,6 +12,8 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from pytest_kepler import checks
 from pytest_kepler.errors import KeplerUsageError
+
+load_penguins = pytest.importorskip("palmerpenguins").load_penguins
 
 DATA = {
     "iris": load_iris(return_X_y=True),

@@ -9,6 +9,8 @@ import decimal
 import enum
 import functools
 import io
+import operator
+import random
 import re
 import socket
 import sqlite3
@@ -214,6 +216,8 @@ DIFFERENT = {
     "method's object": (Point(1, 2).__init__, Point(1, 3).__init__),
     "modules": (re, io),
     "paths": (PurePosixPath("a"), PurePosixPath("b")),
+    "random states": (random.Random(1), random.Random(2)),
+    "item getters": (operator.itemgetter(1), operator.itemgetter(2)),
     "exceptions": (ValueError("x"), ValueError("y")),
 }
 
@@ -256,6 +260,25 @@ def test_an_installed_function_and_class_count_by_name_alone():
 
     for value in (dt.datetime, re.compile, collections.OrderedDict, decimal.Decimal):
         assert read(value, code=refuse).hash == fingerprint(value)
+
+
+def test_an_own_module_with_the_name_of_one_of_pythons_is_not_installed(tmp_path, monkeypatch):
+    module = types.ModuleType("profile")
+    module.__file__ = str(tmp_path / "profile.py")
+    monkeypatch.setitem(sys.modules, "profile", module)
+    exec("def scale(x):\n    return x", module.__dict__)  # noqa: S102 - a module made by hand
+    assert read(module.scale, code=lambda _: "one").hash != read(module.scale).hash
+
+
+def test_a_setting_of_an_own_class_counts_with_its_objects():
+    def instance(factor):
+        return type("Scaler", (), {"factor": factor, "__module__": "own"})()
+
+    def hashed(factor):
+        return read(instance(factor), code=lambda _: "").hash
+
+    assert hashed(1) == hashed(1)
+    assert len({hashed(1), hashed(2), hashed([1])}) == 3
 
 
 def test_a_stored_cached_property_does_not_count():
@@ -417,7 +440,7 @@ GOLDEN = "019023f8addaa49bd0d9e72f96f27f22"
 
 @pytest.mark.parametrize("seed", ["0", "4711"])
 def test_every_process_and_hash_seed_gives_the_same_fingerprint(seed):
-    done = subprocess.run(  # noqa: S603 - our own script
+    done = subprocess.run(
         [sys.executable, "-c", SCRIPT],
         env={"PYTHONHASHSEED": seed},
         capture_output=True,

@@ -79,11 +79,12 @@ def _in_array(data: DataView, block: Block) -> Iterator[Finding]:
         return
     width = int(np.prod(shape[1:])) if len(shape) > 1 else 1
     missing, infinite = np.zeros(width, dtype=np.int64), np.zeros(width, dtype=np.int64)
+    wide = np.complex128 if block.source.dtype.kind == "c" else np.float64
     first_rows: dict[int, list[int]] = {}
     for start, rows in block.chunks():
         # A sum over all is finite unless some value is not: one pass where all is well.
         with np.errstate(invalid="ignore", over="ignore"):
-            if np.isfinite(rows.sum(dtype=np.float64)):
+            if np.isfinite(rows.sum(dtype=wide)):
                 continue
         missing += np.isnan(rows).sum(axis=0)
         infinite += np.isinf(rows).sum(axis=0)

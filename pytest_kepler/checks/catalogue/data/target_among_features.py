@@ -61,6 +61,8 @@ def _renamed_classes(block: Block, target: Target, *, is_inferred: bool) -> Iter
         return
     firsts = np.array([np.argmax(codes == k) for k in range(len(levels))])
     for column in _candidates(block, firsts):
+        if column.kind == "other":
+            continue
         values = column.values
         of_class = values[firsts]
         if len(set(of_class.tolist())) != len(levels):

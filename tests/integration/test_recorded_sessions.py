@@ -1,0 +1,51 @@
+"""What README.md and docs/sessions.md show is what a person sees."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def recorder():
+    spec = importlib.util.spec_from_file_location("record", ROOT / "docs" / "record.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["record"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def recorded(recorder, tmp_path_factory):
+    pytest.importorskip("tensorflow", exc_type=ImportError)
+    pytest.importorskip("palmerpenguins")
+    return recorder.record(tmp_path_factory.mktemp("clone"))
+
+
+def _shown(document: str, name: str) -> str:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    found = re.search(
+        rf"<!-- session: {name} -->\n```text\n(.*?)\n```\n<!-- end -->", text, re.DOTALL
+    )
+    assert found is not None
+    return found.group(1).partition("\n")[2]
+
+
+@pytest.mark.parametrize(
+    "name", ["first", "second", "pixel", "helper", "parameter", "workers", "broken", "report"]
+)
+def test_the_sessions_are_those_of_today(recorder, recorded, name):
+    assert recorder.words(_shown("docs/sessions.md", name)) == recorder.words(recorded[name])
+
+
+@pytest.mark.parametrize("name", ["first", "second", "broken"])
+def test_the_readme_shows_the_same_sessions(name):
+    assert _shown("README.md", name) == _shown("docs/sessions.md", name)
