@@ -19,6 +19,7 @@ def digits():
     from example_project import digits as digit_data
 
     X_train, X_val, X_test, y_train, y_val, y_test = digit_data.load()
-    assert X_train.min() >= 0, "pixels are darker than black"
-    assert X_train.max() <= 1, "pixels are not scaled to 0..1"
+    for X in (X_train, X_val, X_test):
+        assert X.min() >= 0, "a pixel is darker than black"
+        assert X.max() <= 1, "a pixel is brighter than white: are they scaled?"
     return X_train, X_val, X_test, y_train, y_val, y_test

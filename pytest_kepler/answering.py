@@ -6,7 +6,7 @@ The plugin, after a session or instead of one, and the command `kepler` answer t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from pytest_kepler import judging
@@ -145,29 +145,32 @@ def answer_query(path: Path, sql: str, look: Look) -> str:
 
 def answer_where(path: Path, expression: str, look: Look) -> str:
     """Answer ``--kepler-where``: the runs that a filter selects."""
-    rows = _opened(path).where(expression)
-    return _rows(rows if look.format == "json" else _for_people(rows), look)
+    journal = _opened(path)
+    rows = journal.where(expression)
+    if look.format == "json":
+        return rows_as_json(rows)
+    runs = journal.runs_where(expression)
+    if not runs:
+        return "No run.\n"
+    # What the filter names comes first, then the parameters and the headline metrics.
+    named = [name for name in rows.columns if name not in _OF_A_RUN]
+    params = dict.fromkeys(name for run in runs for name in run.params)
+    metrics = dict.fromkeys(str(run.spec.get("metric")) for run in runs if run.spec.get("metric"))
+    columns = list(dict.fromkeys([*named, *params, *metrics]))
+    table = [
+        (
+            run.short_id,
+            run.experiment,
+            run.status,
+            f"{run.started_at.astimezone():%Y-%m-%d %H:%M}",
+            *(run.params.get(name, run.metrics.get(name)) for name in columns),
+        )
+        for run in runs
+    ]
+    return _table(("run", "experiment", "status", "started", *columns), table, look)
 
 
-def _for_people(rows: Rows) -> Rows:
-    """Shorten ids and times, and leave the parameters out that have columns of their own."""
-
-    def shown(name: str, value: Any) -> Any:
-        if name == "run_id":
-            return value[:8]
-        if name == "started_at" and isinstance(value, datetime):
-            local = value.replace(tzinfo=UTC).astimezone()
-            return f"{local:%Y-%m-%d %H:%M}"
-        return value
-
-    return Rows(
-        rows.columns,
-        rows.types,
-        [
-            tuple(shown(name, value) for name, value in zip(rows.columns, row, strict=True))
-            for row in rows.rows
-        ],
-    )
+_OF_A_RUN = ("run_id", "experiment", "status", "started_at", "seconds", "params")
 
 
 def answer_search(path: Path, text: str, look: Look) -> str:

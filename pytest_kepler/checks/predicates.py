@@ -110,8 +110,9 @@ def is_reconstruction(data: DataView) -> bool:
     shape = getattr(source, "shape", None)
     if shape is None or tuple(shape) != values.shape or values.ndim <= 1 or values.shape[1] <= 1:
         return False
-    few = values[:100]
-    return few.dtype.kind in "iufb" and np.array_equal(np.asarray(source[:100]), few)
+    few, theirs = values[:100], np.asarray(source[:100])
+    are_numbers = few.dtype.kind in "iufb" and theirs.dtype.kind in "iufb"
+    return are_numbers and np.array_equal(theirs, few)
 
 
 # --- Columns ------------------------------------------------------------------------------

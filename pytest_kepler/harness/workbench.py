@@ -116,6 +116,7 @@ class Workbench:
         self._known: list[Run] = []
         self._by_identity: dict[str, Run] = {}
         self._environment: tuple[str, dict[str, Any]] | None = None
+        self._n_modules = 0
         self._environments: dict[str, dict[str, Any]] = {}
         self._began = False
 
@@ -445,10 +446,10 @@ class Workbench:
 
     def environment(self) -> tuple[str, dict[str, Any]]:
         """Return the hash and the facts of the environment, as it is now."""
-        n_modules = len(sys.modules)
-        if self._environment is None or self._environment[1]["n_modules"] != n_modules:
+        if self._environment is None or self._n_modules != len(sys.modules):
             facts = environment.facts()
-            self._environment = (parts.digest(facts), {**facts, "n_modules": n_modules})
+            self._environment = (parts.digest(facts), facts)
+            self._n_modules = len(sys.modules)
         return self._environment
 
     # What is known

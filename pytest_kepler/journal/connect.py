@@ -23,14 +23,16 @@ if TYPE_CHECKING:
 #: Files are written so that every supported DuckDB reads them.
 STORAGE_VERSION: Final = "v1.4.0"
 
-_OFFLINE: Final = {
+Settings = dict[str, str | bool | int | float | list[str]]
+
+_OFFLINE: Final[Settings] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
     "allow_community_extensions": "false",
     "python_enable_replacements": "false",
 }
 #: A reader can reach nothing but the journal, whatever SQL it is given.
-_READER: Final = {
+_READER: Final[Settings] = {
     **_OFFLINE,
     "enable_external_access": "false",
     "memory_limit": "1GB",
@@ -208,7 +210,7 @@ def _create(place: Place) -> None:
         place.scratch.mkdir(parents=True, exist_ok=True)
         place.file.parent.mkdir(parents=True, exist_ok=True)
         draft.unlink(missing_ok=True)
-        config = {**_OFFLINE, "storage_compatibility_version": STORAGE_VERSION}
+        config: Settings = {**_OFFLINE, "storage_compatibility_version": STORAGE_VERSION}
         with contextlib.closing(duckdb.connect(str(draft), config=config)) as db:
             migrate.apply_all(db)
         draft.rename(place.file)
@@ -218,7 +220,7 @@ def _create(place: Place) -> None:
         raise write_failed(place, error) from error
 
 
-def _open(place: Place, config: dict[str, str], *, writing: bool = False) -> DuckDBPyConnection:
+def _open(place: Place, config: Settings, *, writing: bool = False) -> DuckDBPyConnection:
     import duckdb
 
     _refuse_what_is_no_file(place)

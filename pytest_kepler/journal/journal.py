@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_kepler.journal import connect, ingest, reading, search, sql, where
+from pytest_kepler.journal import connect, reading, sql
+from pytest_kepler.journal import search as searching
+from pytest_kepler.journal import where as filters
+from pytest_kepler.journal.ingest import Ingested, ingest
 from pytest_kepler.journal.place import Place
 
 if TYPE_CHECKING:
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
 
     from duckdb import DuckDBPyConnection
 
+    from pytest_kepler.journal.reading import Gate, Note, Session, Threshold
     from pytest_kepler.journal.rows import Rows
     from pytest_kepler.records import Finding, Run
 
@@ -53,9 +57,9 @@ class Journal:
         """Tell whether there is anything to read, in the file or still in spools."""
         return self.path.exists() or bool(self._place.spools())
 
-    def ingest(self) -> ingest.Ingested:
+    def ingest(self) -> Ingested:
         """Bring what is new in the spools into the file; see `ingest.ingest`."""
-        return ingest.ingest(self._place)
+        return ingest(self._place)
 
     def reading(self) -> AbstractContextManager[DuckDBPyConnection]:
         """Open the journal to read, for as long as the context lasts; writers wait meanwhile."""
@@ -105,7 +109,7 @@ class Journal:
         with self.reading() as db:
             return reading.select_findings(db, session_id, run_ids)
 
-    def gates(self, session_id: str) -> list[reading.Gate]:
+    def gates(self, session_id: str) -> list[Gate]:
         """Return the gates of a session, in their order."""
         with self.reading() as db:
             return reading.select_gates(db, session_id)
@@ -115,17 +119,17 @@ class Journal:
         *,
         run_ids: Collection[str] | None = None,
         experiments: Collection[str] | None = None,
-    ) -> list[reading.Note]:
+    ) -> list[Note]:
         """Return the notes on some runs and experiments, or all, oldest first."""
         with self.reading() as db:
             return reading.select_notes(db, run_ids, experiments)
 
-    def thresholds(self, session_id: str | None = None) -> list[reading.Threshold]:
+    def thresholds(self, session_id: str | None = None) -> list[Threshold]:
         """Return the thresholds that a session judged, or all, oldest first."""
         with self.reading() as db:
             return reading.select_thresholds(db, session_id)
 
-    def sessions(self, session_id: str | None = None) -> list[reading.Session]:
+    def sessions(self, session_id: str | None = None) -> list[Session]:
         """Return one session, or all, newest first."""
         with self.reading() as db:
             return reading.select_sessions(db, session_id)
@@ -187,11 +191,11 @@ class Journal:
         return [by_id[run_id] for run_id in ids]
 
     @staticmethod
-    def _compile(db: DuckDBPyConnection, expression: str) -> where.Filter:
-        names = where.Names(reading.param_senses(db), reading.metric_names(db))
-        return where.compile_filter(expression, names)
+    def _compile(db: DuckDBPyConnection, expression: str) -> filters.Filter:
+        names = filters.Names(reading.param_senses(db), reading.metric_names(db))
+        return filters.compile_filter(expression, names)
 
-    def search(self, text: str) -> list[search.Hit]:
+    def search(self, text: str) -> list[searching.Hit]:
         """Return the experiments with runs in which every word occurs, newest first."""
         with self.reading() as db:
-            return search.search(db, text)
+            return searching.search(db, text)

@@ -19,8 +19,8 @@ class Place:
     """The journal's file and the folder of what belongs to it.
 
     The folder is the file's own for ``.kepler/journal.duckdb``. Any other file, ``x.duckdb``, has
-    a folder ``x.duckdb.kepler`` beside it: two journals never share a spool, and a project's folder is
-    not filled with ours.
+    a folder ``x.duckdb.kepler`` beside it: two journals never share a spool, and a project's
+    folder is not filled with ours.
     """
 
     file: Path

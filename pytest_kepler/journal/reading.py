@@ -17,14 +17,23 @@ if TYPE_CHECKING:
 
     from pytest_kepler.journal.where import Sense
 
-_RUN: Final = """
+#: Fields of a run that come from the column of their name as they are.
+_PLAIN: Final = (
+    *("run_id", "session_id", "project", "experiment", "node_id", "status", "seconds", "seed"),
+    *("hypothesis", "identity", "code_hash", "data_hash", "params_hash", "eval_hash"),
+    *("environment_hash", "why_new", "duplicate_of", "message", "unsound"),
+)
+_RUN: Final = f"""
 SELECT
-    run_id, session_id, project, experiment, node_id, status, started_at, seconds, seed,
-    to_json(params)::VARCHAR, metrics, hypothesis, identity, code_hash, data_hash, params_hash,
-    eval_hash, environment_hash, "commit", dirty, why_new, duplicate_of, message, unsound,
-    spec::VARCHAR, parts::VARCHAR
+    started_at, to_json(params)::VARCHAR, metrics, coalesce("commit", ''), coalesce(dirty, false),
+    spec::VARCHAR, parts::VARCHAR, {", ".join(_PLAIN)}
 FROM every_run
 """
+#: Likewise of a session.
+_SESSION: Final = (
+    *("seconds", "exit_status", "project", "rootdir", "host", "python", "platform"),
+    *("commit", "diff"),
+)
 _NEWEST_FIRST: Final = "ORDER BY started_at DESC, run_id"
 _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ID_DIGITS: Final = 8
@@ -112,18 +121,16 @@ def select_runs(
 
 
 def _run(row: tuple[Any, ...], read: _Texts) -> Run:
+    started_at, params, metrics, commit, dirty, spec, parts, *plain = row
     return Run(
-        *row[:6],
-        utc(row[6]),
-        *row[7:9],
-        read(row[9]),
-        row[10] or {},
-        *row[11:18],
-        row[18] or "",
-        bool(row[19]),
-        *row[20:24],
-        read(row[24]),
-        read(row[25]),
+        started_at=utc(started_at),
+        params=read(params),
+        metrics=metrics or {},
+        commit=commit,
+        dirty=dirty,
+        spec=read(spec),
+        parts=read(parts),
+        **dict(zip(_PLAIN, plain, strict=True)),
     )
 
 
@@ -163,18 +170,19 @@ def select_findings(
     condition, value = _of_session_or_runs(session_id, run_ids)
     rows = db.execute(
         "SELECT coalesce(run_id, ''), code, name, severity, message, location, "
-        "measured::VARCHAR, threshold::VARCHAR, fix, waiver "
+        "fix, waiver, measured::VARCHAR, threshold::VARCHAR "
         f"FROM finding WHERE {condition} ORDER BY checked_at, run_id, code",
         [value],
     ).fetchall()
     read = _Texts()
-    return [
-        (
-            row[0],
-            Finding(*row[1:6], read(row[6]), read(row[7]), fix=row[8], waiver=row[9]),
-        )
-        for row in rows
-    ]
+    return [(run_id, Finding(**_named(rest, read))) for run_id, *rest in rows]
+
+
+def _named(row: list[Any], read: _Texts) -> dict[str, Any]:
+    *texts, measured, threshold = row
+    names = ("code", "name", "severity", "message", "location", "fix", "waiver")
+    numbers = {"measured": read(measured) or {}, "threshold": read(threshold) or {}}
+    return {**dict(zip(names, texts, strict=True)), **numbers}
 
 
 def _of_session_or_runs(
@@ -214,7 +222,10 @@ def select_notes(
         f"WHERE {condition} ORDER BY noted_at, note_id",
         values,
     ).fetchall()
-    return [Note(*row[:4], utc(row[4])) for row in rows]
+    return [
+        Note(note_id, run_id, experiment, text, utc(noted_at))
+        for note_id, run_id, experiment, text, noted_at in rows
+    ]
 
 
 def select_thresholds(db: DuckDBPyConnection, session_id: str | None) -> list[Threshold]:
@@ -230,15 +241,21 @@ def select_thresholds(db: DuckDBPyConnection, session_id: str | None) -> list[Th
 def select_sessions(db: DuckDBPyConnection, session_id: str | None) -> list[Session]:
     """Return one session or all, newest first."""
     rows = db.execute(
-        "SELECT session_id, started_at, seconds, exit_status, project, rootdir, args::VARCHAR, "
-        'host, python, platform, "commit", dirty, diff FROM sessions '
-        "WHERE $1 IS NULL OR session_id = $1 ORDER BY started_at DESC, session_id",
+        "SELECT session_id, started_at, args::VARCHAR, dirty, "
+        + ", ".join(f'"{name}"' for name in _SESSION)
+        + " FROM sessions WHERE $1 IS NULL OR session_id = $1 ORDER BY started_at DESC, session_id",
         [session_id],
     ).fetchall()
     read = _Texts()
     return [
-        Session(row[0], utc(row[1]), *row[2:6], read(row[6]), *row[7:11], bool(row[11]), row[12])
-        for row in rows
+        Session(
+            session_id=found,
+            started_at=utc(started_at),
+            args=read(args),
+            dirty=bool(dirty),
+            **dict(zip(_SESSION, plain, strict=True)),
+        )
+        for found, started_at, args, dirty, *plain in rows
     ]
 
 
@@ -344,10 +361,7 @@ def _mappings(
     cursor = db.execute(f"SELECT DISTINCT * FROM {view} WHERE {condition} ORDER BY ALL", values)
     columns = [(column[0], str(column[1])) for column in cursor.description or []]
     return [
-        {
-            name: _python(item, kind)
-            for (name, kind), item in zip(columns, row, strict=True)
-        }
+        {name: _python(item, kind) for (name, kind), item in zip(columns, row, strict=True)}
         for row in cursor.fetchall()
     ]
 
@@ -390,9 +404,7 @@ def param_senses(db: DuckDBPyConnection) -> Mapping[str, Sense]:
 
 def metric_names(db: DuckDBPyConnection) -> frozenset[str]:
     """Return the name of each metric that a run has."""
-    return frozenset(
-        _column(db, "SELECT DISTINCT unnest(map_keys(metrics)) FROM every_run", [])
-    )
+    return frozenset(_column(db, "SELECT DISTINCT unnest(map_keys(metrics)) FROM every_run", []))
 
 
 def utc(moment: datetime | None) -> datetime:

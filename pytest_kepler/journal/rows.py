@@ -6,7 +6,7 @@ import html
 import json
 import math
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -115,15 +115,11 @@ def _json_value(value: Any) -> Any:  # noqa: PLR0911  # one line for each kind o
         return [_json_value(item) for item in value]
     if isinstance(value, datetime):
         return value.isoformat() + ("" if value.tzinfo else "Z")
-    if isinstance(value, date | time):
-        return value.isoformat()
     if isinstance(value, timedelta):
         return value.total_seconds()
     if isinstance(value, Decimal):
         return _json_value(float(value))
-    if isinstance(value, bytes):
-        return value.hex()
-    return str(value)
+    return value.hex() if isinstance(value, bytes) else str(value)
 
 
 def _columnar(value: Any) -> Any:

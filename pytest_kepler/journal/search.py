@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,8 @@ from pytest_kepler.errors import QueryError
 from pytest_kepler.journal.reading import utc
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from duckdb import DuckDBPyConnection
 
 

@@ -229,5 +229,3 @@ def discard(spools: list[Spool]) -> None:
             spool.path.unlink(missing_ok=True)
         except OSError as error:
             raise cannot("remove", spool.path, error) from error
-
-

@@ -104,7 +104,7 @@ class JournalView:
 
     def _repr_html_(self) -> str:
         """Return the table of the experiments, for a notebook."""
-        return self._journal.query(_OVERVIEW)._repr_html_()  # noqa: SLF001  # its own protocol
+        return self._journal.query(_OVERVIEW)._repr_html_()
 
 
 def open_journal(path: str | Path | None = None) -> JournalView:

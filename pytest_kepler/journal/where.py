@@ -21,9 +21,13 @@ COLUMNS: Final = (
     *("environment_hash", "worker"),
 )
 _KEYWORDS: Final = frozenset(
-    "and or not is null in like ilike between escape similar to case when then else end as cast "
-    "try_cast true false order by limit offset asc desc nulls first last distinct from interval "
-    "date timestamp double integer bigint varchar boolean current_date current_timestamp".split()
+    {
+        *("and", "or", "not", "is", "null", "in", "like", "ilike", "between", "escape", "similar"),
+        *("to", "case", "when", "then", "else", "end", "as", "cast", "try_cast", "true", "false"),
+        *("order", "by", "limit", "offset", "asc", "desc", "nulls", "first", "last", "distinct"),
+        *("from", "interval", "date", "timestamp", "double", "integer", "bigint", "varchar"),
+        *("boolean", "current_date", "current_timestamp"),
+    }
 )
 _COMPARISONS: Final = frozenset(
     {"=", "==", "<>", "!=", "<", ">", "<=", ">=", "~", "!~", "like", "ilike", "in", "between"}
@@ -231,7 +235,9 @@ class _Compiler:
             ("metrics", self.names.metrics),
         )
         for home, known in homes:
-            candidates += [(home, other) for other in sorted(known) if other.lower() == name.lower()]
+            candidates += [
+                (home, other) for other in sorted(known) if other.lower() == name.lower()
+            ]
         if ("runs", "seed") in candidates and ("params", "seed") in candidates:
             candidates.remove(("params", "seed"))  # the column is this parameter
         if len(candidates) == 1:

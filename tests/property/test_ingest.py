@@ -18,7 +18,11 @@ SETTINGS = settings(
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
 values = st.recursive(
-    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3), max_leaves=8
+    scalars,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
+    max_leaves=8,
 )
 numbers = st.floats(width=64) | st.integers(-(2**53), 2**53)
 #: What a run logs: names with the values in their order.
@@ -30,7 +34,15 @@ def journal_in(folder: str) -> Journal:
 
 
 def run_event(run: str, params: object) -> dict:
-    return {"e": "run", "run": run, "session": "s", "experiment": "t", "node": "t", "at": 1.0, "params": params}
+    return {
+        "e": "run",
+        "run": run,
+        "session": "s",
+        "experiment": "t",
+        "node": "t",
+        "at": 1.0,
+        "params": params,
+    }
 
 
 def same(left: float, right: float) -> bool:
@@ -39,7 +51,9 @@ def same(left: float, right: float) -> bool:
 
 @SETTINGS
 @given(
-    runs=st.lists(st.tuples(logs, st.dictionaries(st.text(max_size=6), values, max_size=4)), max_size=4),
+    runs=st.lists(
+        st.tuples(logs, st.dictionaries(st.text(max_size=6), values, max_size=4)), max_size=4
+    ),
     cuts=st.sets(st.integers(0, 40), max_size=3),
 )
 def test_whatever_is_logged_comes_back_however_the_ingests_cut_it(runs, cuts):
@@ -98,10 +112,13 @@ def has_big(value: object) -> bool:
 @given(
     rubbish=st.lists(
         st.binary(max_size=40).map(lambda line: line.replace(b"\n", b" "))
-        | st.dictionaries(st.sampled_from([*events.COLUMNS, "r", "n", "v", "s", "t"]), values, max_size=8)
-        .flatmap(
+        | st.dictionaries(
+            st.sampled_from([*events.COLUMNS, "r", "n", "v", "s", "t"]), values, max_size=8
+        ).flatmap(
             lambda event: st.sampled_from(sorted(events.REQUIRED)).map(
-                lambda kind: json.dumps({"e": kind, **{k: v for k, v in event.items() if k != "e"}}).encode()
+                lambda kind: json.dumps(
+                    {"e": kind, **{k: v for k, v in event.items() if k != "e"}}
+                ).encode()
             )
         ),
         max_size=6,

@@ -5,6 +5,8 @@ import fcntl
 import json
 import math
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -109,9 +111,11 @@ def test_a_forked_child_has_a_spool_of_its_own_and_not_its_parents_lock(spool):
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
-        spool.write({"e": "child"})
-        os.write(write, os.fsencode(spool.path))
-        os._exit(0)
+        try:
+            spool.write({"e": "child"})
+            os.write(write, os.fsencode(spool.path))
+        finally:
+            os._exit(0)  # never goes on as a second pytest
     os.waitpid(child, 0)
     path = Path(os.fsdecode(os.read(read, 4096)))
     os.close(read)
@@ -122,20 +126,25 @@ def test_a_forked_child_has_a_spool_of_its_own_and_not_its_parents_lock(spool):
 
 
 def test_a_child_that_outlives_its_parent_does_not_keep_the_lock(spool):
-    spool.write({"e": "x"})
-    read, write = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.read(read, 1)  # lives until it is told
-        os._exit(0)
-    path = spool.path
-    spool.close()
-    with path.open("rb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    os.write(write, b"x")
-    os.waitpid(child, 0)
-    os.close(read)
-    os.close(write)
+    code = """
+import os, sys
+from pathlib import Path
+from pytest_kepler.spool import Spool
+spool = Spool(Path(sys.argv[1]), "s")
+spool.write({"e": "x"})
+if os.fork():
+    os.kill(os.getpid(), 9)
+print(spool.path, flush=True)
+sys.stdin.read()
+"""
+    arguments = [sys.executable, "-c", code, str(spool.folder)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(arguments, text=True, **pipes) as parent:
+        path = Path(parent.stdout.readline().strip())  # the child is there and waits
+        parent.wait()
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        parent.stdin.close()
 
 
 def test_threads_share_a_spool_without_mixing_lines(spool):

@@ -187,3 +187,29 @@ def test_nothing_is_changed():
     checks.data(X, y)
     np.testing.assert_array_equal(X, before)
     np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        [[1, "a", None]] * 40,
+        np.ones((40, 3)) * 1j,
+        pl.DataFrame({"lists": [[1, 2]] * 40, "x": np.arange(40.0)}),
+        pd.DataFrame({"a": pd.array([1, None] * 20, dtype="Int64"), "b": [{}] * 40}),
+        pd.DataFrame(np.random.default_rng(0).normal(size=(40, 2)), columns=["a", "a"]),
+        {"image": np.zeros((40, 4, 4, 3)), "text": ["some text"] * 40},
+    ],
+    ids=["mixed", "complex", "lists", "nullable", "equal-names", "several-inputs"],
+)
+@pytest.mark.parametrize("target", [None, ["a", "b"] * 20, [1, None] * 20, np.ones((40, 2))])
+def test_no_check_crashes_on_unusual_data(X, target):
+    found = checks.data(X, target) + checks.split(X, X, target, target)
+    assert "K000" not in {one.code for one in found}
+
+
+def test_an_object_that_fails_when_it_is_read_stops_nothing():
+    class Broken:
+        def __array__(self, *_, **__):
+            raise OSError("the disk is gone")
+
+    assert checks.data(Broken(), IRIS_y) == []

@@ -176,7 +176,9 @@ class TestKeras:
     def test_a_frozen_layer_counts(self, keras):
         frozen = self.network(keras)
         frozen.layers[0].trainable = False
-        assert different(frozen, self.network(keras))
+        one_weight = self.network(keras)
+        one_weight.layers[0].bias.trainable = False
+        assert different(frozen, one_weight, self.network(keras))
 
     def test_tensors_are_data_and_streams_are_refused(self, keras):
         tf = pytest.importorskip("tensorflow")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from pathlib import Path
+from pathlib import Path  # noqa: TC003  # the scripts that are killed import this file
 from typing import Any
 
 import pytest

@@ -120,7 +120,9 @@ def test_a_lock_that_is_held_too_long_is_told(filled):
 
 
 def test_another_program_that_holds_the_file_is_told(filled, monkeypatch):
-    code = f"import duckdb; db = duckdb.connect({str(filled.path)!r}); print(1, flush=True); input()"
+    code = (
+        f"import duckdb; db = duckdb.connect({str(filled.path)!r}); print(1, flush=True); input()"
+    )
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen([sys.executable, "-c", code], **pipes) as other:
         other.stdout.readline()

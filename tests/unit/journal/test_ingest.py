@@ -212,10 +212,15 @@ def test_a_malformed_line_is_kept_aside_and_the_rest_goes_in(journal, writer, li
 
 
 def test_odd_but_true_events_go_in(journal, writer):
-    run = writer.run(node="t.py::test['quo\"te', \n, \udc80 😀]", params={"x" * 10_000: "y" * 10_000})
+    run = writer.run(
+        node="t.py::test['quo\"te', \n, \udc80 😀]", params={"x" * 10_000: "y" * 10_000}
+    )
     descriptor = writer.spool._descriptor
     os.write(descriptor, b'{"e":"fact","run":"%b","facts":{"a":1,"a":2}}\n' % run.encode())
-    os.write(descriptor, b'{"e":"m","r":"%b","n":"huge","v":1%b,"s":null,"t":1}\n' % (run.encode(), b"0" * 400))
+    os.write(
+        descriptor,
+        b'{"e":"m","r":"%b","n":"huge","v":1%b,"s":null,"t":1}\n' % (run.encode(), b"0" * 400),
+    )
     os.write(descriptor, b"\n   \n")
     writer.end(run)
     assert journal.ingest().torn == []
@@ -241,21 +246,93 @@ def test_every_event_of_the_spool_has_its_place(journal, writer):
     write({"e": "code", "hash": "code-1", "parts": {"t.test_svm": "def test_svm(): ..."}})
     write({"e": "fact", "run": run, "facts": {"n": 3, "none": None}})
     write({"e": "note", "note": "n1", "run": run, "text": "overfits", "at": 5.0})
-    write({"e": "check", "run": run, "session": writer.session, "code": "K101", "name": "n",
-           "severity": "warning", "message": "m", "location": "column 'a'",
-           "measured": {"share": 0.5}, "threshold": {"share": 0.1}, "fix": "f", "waiver": "", "at": 1})
-    write({"e": "check", "run": None, "session": writer.session, "code": "K105",
-           "severity": "error", "at": 2})
-    write({"e": "model", "run": run, "name": "model", "framework": "sklearn", "kind": "SVC",
-           "params": {"C": 1}, "n_weights": 10, "hash": "m", "config": None})
-    write({"e": "dataset", "hash": "d", "name": "digits", "kind": "array", "shape": [8, 8], "n_bytes": 9})
-    write({"e": "artifact", "run": run, "name": "model", "kind": "skops", "sha256": "ab",
-           "n_bytes": 5, "path": "artifacts/ab", "at": 3.0})
-    write({"e": "gate", "session": writer.session, "node": "t.py::test_ok", "status": "passed",
-           "seconds": 0.1, "message": "", "at": 1.0})
-    write({"e": "threshold", "session": writer.session, "experiment": "t.py::test_svm",
-           "metric": "accuracy", "bound": "at_least", "limit": 0.9, "value": None,
-           "status": "missed", "message": "m", "at": 1.0})
+    write(
+        {
+            "e": "check",
+            "run": run,
+            "session": writer.session,
+            "code": "K101",
+            "name": "n",
+            "severity": "warning",
+            "message": "m",
+            "location": "column 'a'",
+            "measured": {"share": 0.5},
+            "threshold": {"share": 0.1},
+            "fix": "f",
+            "waiver": "",
+            "at": 1,
+        }
+    )
+    write(
+        {
+            "e": "check",
+            "run": None,
+            "session": writer.session,
+            "code": "K105",
+            "severity": "error",
+            "at": 2,
+        }
+    )
+    write(
+        {
+            "e": "model",
+            "run": run,
+            "name": "model",
+            "framework": "sklearn",
+            "kind": "SVC",
+            "params": {"C": 1},
+            "n_weights": 10,
+            "hash": "m",
+            "config": None,
+        }
+    )
+    write(
+        {
+            "e": "dataset",
+            "hash": "d",
+            "name": "digits",
+            "kind": "array",
+            "shape": [8, 8],
+            "n_bytes": 9,
+        }
+    )
+    write(
+        {
+            "e": "artifact",
+            "run": run,
+            "name": "model",
+            "kind": "skops",
+            "sha256": "ab",
+            "n_bytes": 5,
+            "path": "artifacts/ab",
+            "at": 3.0,
+        }
+    )
+    write(
+        {
+            "e": "gate",
+            "session": writer.session,
+            "node": "t.py::test_ok",
+            "status": "passed",
+            "seconds": 0.1,
+            "message": "",
+            "at": 1.0,
+        }
+    )
+    write(
+        {
+            "e": "threshold",
+            "session": writer.session,
+            "experiment": "t.py::test_svm",
+            "metric": "accuracy",
+            "bound": "at_least",
+            "limit": 0.9,
+            "value": None,
+            "status": "missed",
+            "message": "m",
+            "at": 1.0,
+        }
+    )
     writer.end(run)
     assert journal.ingest().torn == []
 
@@ -269,11 +346,18 @@ def test_every_event_of_the_spool_has_its_place(journal, writer):
     assert detail["artifacts"][0]["sha256"] == "ab"
     assert detail["session"]["args"] == ["-q"]
     (finding,) = detail["findings"]
-    assert (finding.code, finding.measured, finding.location) == ("K101", {"share": 0.5}, "column 'a'")
+    assert (finding.code, finding.measured, finding.location) == (
+        "K101",
+        {"share": 0.5},
+        "column 'a'",
+    )
     assert [code for code, _ in journal.findings(writer.session)] == [run, ""]
     assert [gate.node_id for gate in journal.gates(writer.session)] == ["t.py::test_ok"]
     assert [one.status for one in journal.thresholds(writer.session)] == ["missed"]
     assert [note.text for note in journal.notes(run_ids=[run])] == ["overfits"]
+    assert len(journal.thresholds()) == len(journal.notes()) == 1
+    (session,) = journal.sessions()
+    assert (session.commit, session.dirty, session.args) == ("c0ffee", True, ["-q"])
     assert journal.environments(["env", "other"]) == {"env": {"numpy": "2.4"}}
 
 

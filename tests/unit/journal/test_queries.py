@@ -10,7 +10,14 @@ from decimal import Decimal
 import pytest
 
 from pytest_kepler.errors import QueryError
-from pytest_kepler.journal import Journal, JournalView, Rows, find_journal, open_journal, rows_as_json
+from pytest_kepler.journal import (
+    Journal,
+    JournalView,
+    Rows,
+    find_journal,
+    open_journal,
+    rows_as_json,
+)
 from pytest_kepler.journal.sql import VIEWS
 
 GRID = [
@@ -104,7 +111,9 @@ def test_a_filter_that_cannot_be_answered_is_told(grid, expression, message):
 def test_names_that_differ_by_case_alone_are_refused_until_their_home_is_named(journal, writer):
     writer.whole_run(run="a" * 20, params={"C": 1, "c": 2})
     journal.ingest()
-    with pytest.raises(QueryError, match=r"'C' could mean two things: write params\.C or params\.c"):
+    with pytest.raises(
+        QueryError, match=r"'C' could mean two things: write params\.C or params\.c"
+    ):
         journal.where("C = 1")
     assert names(journal.where("params.C = 1 and params.c = 2")) == "a"
     assert names(journal.where("params.C = 2")) == ""
@@ -259,7 +268,14 @@ def test_json_of_an_answer_nests_json_and_spells_what_is_not_finite():
         ("a", "a", "n", "t", "m", "d"),
         ("JSON", "VARCHAR", "DOUBLE", "TIMESTAMP", "MAP", "DECIMAL"),
         [
-            ('{"x": [1]}', '{"x"', math.nan, datetime(2026, 1, 2, 3), {"k": -math.inf}, Decimal("1.5")),
+            (
+                '{"x": [1]}',
+                '{"x"',
+                math.nan,
+                datetime(2026, 1, 2, 3),
+                {"k": -math.inf},
+                Decimal("1.5"),
+            ),
             (None, None, math.inf, datetime(2026, 1, 2, tzinfo=UTC), {}, None),
         ],
     )
@@ -272,7 +288,14 @@ def test_json_of_an_answer_nests_json_and_spells_what_is_not_finite():
             "m": {"k": "-Infinity"},
             "d": 1.5,
         },
-        {"a": None, "a_2": None, "n": "Infinity", "t": "2026-01-02T00:00:00+00:00", "m": {}, "d": None},
+        {
+            "a": None,
+            "a_2": None,
+            "n": "Infinity",
+            "t": "2026-01-02T00:00:00+00:00",
+            "m": {},
+            "d": None,
+        },
     ]
     assert rows_as_json(Rows(("a",), ("JSON",), [])) == "[]"
 
