@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 
 from pytest_kepler.harness.claims import Claims, Verdict
+from pytest_kepler.harness.contents import Unreadable, is_project
+from pytest_kepler.harness.selection import WAYS_OUT
 from pytest_kepler.harness.tracker import make_experiment
-from pytest_kepler.harness.workbench import Unreadable, is_project, seed_of
+from pytest_kepler.harness.workbench import seed_of
 from pytest_kepler.reports.wording import age, metric_text
 from pytest_kepler.spool import new_id
 from pytest_kepler.tracking.seeding import seed_everything
@@ -36,6 +38,10 @@ if TYPE_CHECKING:
 STATE = pytest.StashKey["RunState"]()
 GATE_KNOWN = pytest.StashKey[bool]()
 _MESSAGE_LIMIT = 8_000
+#: Attributes of an assertion error that was raised in a fixture: the fixture's name, and whether
+#: it was reported as an error before.
+_FIXTURE = "__kepler_fixture__"
+_IS_SHOWN = "__kepler_is_shown__"
 
 DecisionKind = Literal["run", "blocked", "skip", "replay", "refuse"]
 
@@ -96,8 +102,6 @@ class Protocol:
         self.nested = False
         self._index: dict[str, int] = {}
         self._outcomes: dict[str, list[pytest.TestReport]] = {}
-        self._fixture_errors: dict[int, str] = {}
-        self._shown_errors: set[int] = set()
 
     # The gate
 
@@ -204,7 +208,7 @@ class Protocol:
             if self.bench.settings.gate == "block":
                 return Decision("blocked", "; ".join(blockers))
             state.behind = blockers
-        prints = self.bench.prints_if_known(item)
+        prints = self.bench.contents.if_known(item)
         if prints is None:
             return None
         return self._decide(item, state, prints)
@@ -366,14 +370,15 @@ class Protocol:
             return (yield)
         except (AssertionError, pytest.fail.Exception) as error:
             if is_project(fixturedef):
-                self._fixture_errors.setdefault(id(error), fixturedef.argname)
+                # On the error itself: pytest keeps that of a shared fixture and raises it again.
+                vars(error).setdefault(_FIXTURE, fixturedef.argname)
             raise
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_fixture_post_finalizer(self, fixturedef: Any) -> None:
         """Look a last time at shared data before it goes: did a run change it in place?"""
         if fixturedef.scope != "function":
-            self.bench.verify_last(fixturedef)
+            self.bench.note_changes(self.bench.contents.verify_last(fixturedef))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: Any) -> None:
@@ -385,7 +390,7 @@ class Protocol:
             state = self._again(pyfuncitem, state)
         decision = state.decision
         if decision is None:
-            prints = self.bench.prints(pyfuncitem)
+            prints = self.bench.contents.of(pyfuncitem)
             decision = state.decision = self._decide(pyfuncitem, state, prints)
         if decision.kind != "run":
             self._record_decision(pyfuncitem, state, decision)
@@ -433,7 +438,7 @@ class Protocol:
         """Turn what pytest saw of an experiment into the status of its run."""
         report = yield
         state = item.stash.get(STATE, None)
-        if state is None or state.decision is not None and state.decision.kind == "blocked":
+        if state is None or (state.decision is not None and state.decision.kind == "blocked"):
             return report
         error = call.excinfo.value if call.excinfo is not None else None
         if call.when == "setup" and error is not None:
@@ -446,7 +451,8 @@ class Protocol:
         elif call.when == "call":
             state.status = _status(report, error)
             state.seconds = call.duration
-            self.bench.verify_shared(item, state.run_id, call.duration)
+            changes = self.bench.contents.verify(item, state.run_id, call.duration)
+            self.bench.note_changes(changes)
         elif call.when == "teardown" and report.failed and state.run is not None:
             state.status = "error"
         if report.failed and state.status is not None:
@@ -459,16 +465,16 @@ class Protocol:
     def _setup_failed(
         self, item: pytest.Item, state: RunState, report: pytest.TestReport, error: BaseException
     ) -> None:
-        fixture = self._fixture_errors.get(id(error))
+        fixture = vars(error).get(_FIXTURE)
         if fixture is None:
             state.status = "error" if report.failed else "skipped"
             return
         text = str(error).strip().splitlines()
         state.blocked_by = f"fixture {fixture!r}: {text[0] if text else 'assertion failed'}"
         state.status = "blocked"
-        if id(error) in self._shown_errors:
+        if vars(error).get(_IS_SHOWN):
             _make_blocked(item, report, state.blocked_by)
-        self._shown_errors.add(id(error))
+        vars(error)[_IS_SHOWN] = True
 
     def _close(self, item: pytest.Item, state: RunState) -> None:
         """Write how a run ended, if it began."""
@@ -546,15 +552,23 @@ def _judge_gate(reports: list[pytest.TestReport]) -> Verdict:
         if report.skipped and not hasattr(report, "wasxfail"):
             reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
             return Verdict("skipped", reason.removeprefix("Skipped: "))
-        if report.skipped and not getattr(report, "wasxfail", ""):
+        if report.skipped and not _xfail_reason(report):
             return Verdict("failed", "it is expected to fail, without a reason")
     return Verdict("passed")
+
+
+def _xfail_reason(report: pytest.TestReport) -> str:
+    """Return the reason of an expected failure, without what pytest puts before it."""
+    reason = str(getattr(report, "wasxfail", ""))
+    for prefix in ("[NOTRUN]", "reason:"):
+        reason = reason.strip().removeprefix(prefix)
+    return reason.strip()
 
 
 def _ended(verdict: Verdict) -> str:
     if verdict.status == "skipped":
         because = f" ({verdict.message})" if verdict.message else ""
-        return f"was skipped{because}: a gate that is skipped has not passed"
+        return f"was skipped{because}, and {WAYS_OUT}"
     if verdict.status == "crashed":
         return "crashed"
     return "failed"
@@ -571,7 +585,8 @@ def _dynamic_fixtures(item: Any) -> list[str]:
     request = getattr(item, "_request", None)
     active = getattr(request, "_fixture_defs", {})
     return sorted(
-        name for name, definition in active.items()
+        name
+        for name, definition in active.items()
         if name not in item.fixturenames and is_project(definition)
     )
 

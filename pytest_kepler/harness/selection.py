@@ -1,31 +1,34 @@
 """Which experiments run, which sanity tests they pull in, and in which order.
 
-Everything that pytest collected was captured before node ids, ``-k``, ``-m`` or ``--lf`` thinned
-it, and the directories list the files that nobody named: the gates of the selected experiments
-are found there, without a second collection tree.
+The gates of the selected experiments run with them, whatever the command line selected: they are
+found, paired with what they guard, and put right before it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 from pytest_kepler.errors import KeplerUsageError
+from pytest_kepler.harness.gates import GateFinder, is_experiment, is_sanity_test
 from pytest_kepler.harness.markers import read_spec
+from pytest_kepler.harness.mentions import may_guard
 from pytest_kepler.harness.pairing import Pairer, fixture_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
+    from pytest_kepler.harness.gates import Captured
     from pytest_kepler.records import ExperimentSpec
 
-Captured = dict[pytest.Collector, list[Any]]
-
-#: The plugins of ``--lf`` that thin what is collected; out of the way while gates are looked for.
-_LAST_FAILED = ("lfplugin-collwrapper", "lfplugin-collskip")
+#: What a message about a gate that did not pass offers, beside running it.
+WAYS_OUT: Final = (
+    "a gate that does not run has not passed: let it run, say gate=False in the experiment's "
+    "mark, or use --kepler-gate=warn"
+)
 
 
 @dataclass(slots=True)
@@ -35,7 +38,7 @@ class Selection:
     specs: dict[pytest.Item, ExperimentSpec] = field(default_factory=dict)
     gates: dict[str, pytest.Item] = field(default_factory=dict)
     gates_of: dict[pytest.Item, list[pytest.Item]] = field(default_factory=dict)
-    #: Sentences for an experiment that a gate could not even be collected for.
+    #: Sentences for an experiment whose gates could not be collected, or were left out.
     unseen: dict[pytest.Item, list[str]] = field(default_factory=dict)
     grid_sizes: dict[str, int] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
@@ -45,16 +48,6 @@ def experiment_name(item: pytest.Item) -> str:
     """Return the node id without the parameters, which names the experiment."""
     name = getattr(item, "originalname", None) or item.name
     return f"{item.parent.nodeid}::{name}" if item.parent is not None else name
-
-
-def is_experiment(item: pytest.Item) -> bool:
-    """Tell whether a test carries the mark."""
-    return item.get_closest_marker("experiment") is not None
-
-
-def is_sanity_test(item: pytest.Item) -> bool:
-    """Tell whether a test is a sanity test, and not an experiment."""
-    return item.get_closest_marker("sanity") is not None and not is_experiment(item)
 
 
 def leave_out_unnamed(config: pytest.Config, items: list[pytest.Item]) -> int:
@@ -117,8 +110,6 @@ class Selector:
         self.session = session
         self.captured = captured
         self.is_project = is_project
-        self.broken: dict[Path, str] = {}
-        self._collected_here: set[str] = set()
 
     def select(self, items: list[pytest.Item]) -> Selection:
         """Return the selection, and put the gates into `items` before what they guard.
@@ -136,26 +127,44 @@ class Selector:
         self._count_grids(selection)
         gated = {item: spec for item, spec in selection.specs.items() if spec.gate}
         homes = {item: self._homes(item) for item in gated}
+        finder = GateFinder(self.session, self.captured)
         known = {item.nodeid: item for item in items if is_sanity_test(item)}
-        with self._without_last_failed():
-            for test in self._sanity_tests(homes.values(), gated):
-                known.setdefault(test.nodeid, test)
+        everywhere = {path for paths in homes.values() for path in paths}
+        for test in finder.find(everywhere, _needed(gated.values()), items):
+            known.setdefault(test.nodeid, test)
         pairing = Pairer(self.is_project).pair(list(selection.specs.items()), list(known.values()))
-        selection.gates_of = pairing.gates_of
         selection.notices = pairing.notices
-        needed = {gate.nodeid: gate for gates in pairing.gates_of.values() for gate in gates}
-        selection.gates = needed
-        for item, directories in homes.items():
+        for item, gates in pairing.gates_of.items():
+            selection.gates_of[item] = [one for one in gates if one.nodeid not in finder.left_out]
+            selection.gates.update((gate.nodeid, gate) for gate in selection.gates_of[item])
             sentences = [
-                f"{_relative(path, self.session)} could not be collected ({reason}), "
-                "so its sanity tests did not pass"
-                for path, reason in self.broken.items()
-                if any(directory in path.parents or directory == path for directory in directories)
+                f"{gate.nodeid} was left out by {finder.left_out[gate.nodeid]}, and {WAYS_OUT}"
+                for gate in gates
+                if gate.nodeid in finder.left_out
             ]
+            sentences += self._broken_gates(item, homes.get(item, set()), finder.broken)
             if sentences:
                 selection.unseen[item] = sentences
         self._pull_in(items, selection)
         return selection
+
+    def _broken_gates(
+        self, item: Any, homes: set[Path], broken: Mapping[Path, str]
+    ) -> Iterable[str]:
+        """Yield a sentence for each file that may hold a gate of `item` and was not collected."""
+        own = {name for name in item.fixturenames if self._is_own_fixture(item, name)}
+        for path, reason in broken.items():
+            is_home = path == item.path
+            is_near = any(home == path or home in path.parents for home in homes)
+            if is_near and (is_home or may_guard(path, own)):
+                yield (
+                    f"{_relative(path, self.session)} could not be collected ({reason}), "
+                    f"so its sanity tests did not pass; {WAYS_OUT}"
+                )
+
+    def _is_own_fixture(self, item: Any, name: str) -> bool:
+        definition = fixture_of(item, name)
+        return definition is not None and self.is_project(definition)
 
     def _count_grids(self, selection: Selection) -> None:
         names = {experiment_name(item) for item in selection.specs}
@@ -170,89 +179,10 @@ class Selector:
         """Return the directories and files in which a test could guard `item`."""
         homes = {item.path}
         for name in item.fixturenames:
-            definition = fixture_of(item, name)
-            if definition is not None and self.is_project(definition):
-                home = self.session.config.rootpath / definition.baseid.partition("::")[0]
-                homes.add(home)
+            if self._is_own_fixture(item, name):
+                place = fixture_of(item, name).baseid.partition("::")[0]
+                homes.add(self.session.config.rootpath / place)
         return homes
-
-    def _sanity_tests(
-        self, homes: Iterable[set[Path]], gated: Mapping[pytest.Item, ExperimentSpec]
-    ) -> Iterator[pytest.Item]:
-        wanted = {path for paths in homes for path in paths}
-        needles = {b"sanity"}
-        named: set[str] = set()
-        for spec in gated.values():
-            for need in spec.needs:
-                name = need if isinstance(need, str) else need.__name__
-                named.add(name.rpartition("::")[2].partition("[")[0])
-        yield from self._below(wanted, needles)
-        if named:  # a need may stand in any file below the rootdir
-            everywhere = {self.session.config.rootpath}
-            yield from self._below(everywhere, {f"def {name}".encode() for name in named})
-
-    def _below(self, wanted: set[Path], needles: set[bytes]) -> Iterator[pytest.Item]:
-        roots = [
-            node
-            for node in list(self.captured)
-            if isinstance(node, pytest.Directory | pytest.File)
-            and any(home == node.path or home in node.path.parents for home in wanted)
-        ]
-        visited: set[pytest.Collector] = set()
-        for root in roots:
-            yield from self._walk(root, needles, visited)
-
-    def _walk(
-        self, node: pytest.Collector, needles: set[bytes], visited: set[pytest.Collector]
-    ) -> Iterator[pytest.Item]:
-        if node in visited:
-            return
-        visited.add(node)
-        for child in self._children(node, needles):
-            if isinstance(child, pytest.Item):
-                if is_sanity_test(child):
-                    yield child
-            else:
-                yield from self._walk(child, needles, visited)
-
-    def _children(self, node: pytest.Collector, needles: set[bytes]) -> Sequence[Any]:
-        known = self.captured.get(node)
-        skipped_by_last_failed = known == [] and isinstance(node, pytest.File)
-        if known is not None and not skipped_by_last_failed:
-            return known
-        if isinstance(node, pytest.File):
-            if not isinstance(node, pytest.Module) or node.nodeid in self._collected_here:
-                return known or []
-            if not _mentions(node.path, needles):
-                return []
-            self._collected_here.add(node.nodeid)
-        from _pytest.runner import collect_one_node
-
-        report = collect_one_node(node)
-        if report.passed:
-            return self.captured.get(node, report.result)
-        if report.failed and isinstance(node, pytest.File):
-            self.broken[node.path] = _last_line(report.longreprtext)
-        return []
-
-    def _without_last_failed(self) -> Any:
-        import contextlib
-
-        manager = self.session.config.pluginmanager
-
-        @contextlib.contextmanager
-        def out_of_the_way() -> Iterator[None]:
-            away = {name: manager.get_plugin(name) for name in _LAST_FAILED}
-            away = {name: plugin for name, plugin in away.items() if plugin is not None}
-            for plugin in away.values():
-                manager.unregister(plugin)
-            try:
-                yield
-            finally:
-                for name, plugin in away.items():
-                    manager.register(plugin, name)
-
-        return out_of_the_way()
 
     def _pull_in(self, items: list[pytest.Item], selection: Selection) -> None:
         """Put each gate directly before the first experiment that it guards."""
@@ -273,6 +203,16 @@ class Selector:
         for item in pulled:
             item.ihook.pytest_itemcollected(item=item)
         _correct_counts(self.session.config, pulled)
+
+
+def _needed(specs: Iterable[ExperimentSpec]) -> set[str]:
+    """Return the names of the functions that experiments need, without class and case."""
+    names = set()
+    for spec in specs:
+        for need in spec.needs:
+            name = need if isinstance(need, str) else need.__name__
+            names.add(name.partition("[")[0].rpartition("::")[2])
+    return names
 
 
 def _correct_counts(config: pytest.Config, pulled: list[pytest.Item]) -> None:
@@ -309,20 +249,6 @@ def _refuse_misuse(item: Any) -> None:
             "Give the other fixture another name."
         )
         raise KeplerUsageError(msg)
-
-
-def _mentions(path: Path, needles: set[bytes]) -> bool:
-    try:
-        text = path.read_bytes()
-    except OSError:
-        return True  # collecting it will say what is wrong
-    return any(needle in text for needle in needles)
-
-
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    errors = [line[1:].strip() for line in lines if line.startswith("E ")]
-    return (errors or lines or ["no reason given"])[-1]
 
 
 def _relative(path: Path, session: pytest.Session) -> str:

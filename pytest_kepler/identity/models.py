@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from pytest_kepler.identity.framing import Leaf, Row, Walk
     from pytest_kepler.identity.objects import Objects
 
-#: Keys of a Keras configuration that number objects of this process.
-_PASSING = frozenset({"shared_object_id", "module_object_id"})
 #: ``[layer's name, node, tensor]``.
 _HISTORY = 3
 #: What `torch.nn.Module` keeps of hooks; they watch a model, they are not it.
@@ -194,8 +192,7 @@ def _is_automatic(name: str, class_name: str) -> bool:
 def _canonical(config: Any, names: Mapping[str, str]) -> Any:
     """Return a configuration without what numbers the objects of this process."""
     if isinstance(config, dict):
-        kept = {key: part for key, part in config.items() if key not in _PASSING}
-        return {key: _canonical_entry(key, part, kept, names) for key, part in kept.items()}
+        return {key: _canonical_entry(key, part, config, names) for key, part in config.items()}
     if isinstance(config, list | tuple):
         if len(config) == _HISTORY and isinstance(config[0], str):
             config = [names.get(config[0], config[0]), *config[1:]]

@@ -14,7 +14,7 @@ from pytest_kepler.errors import JournalError
 from pytest_kepler.journal import connect, events, lock, slices
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from duckdb import DuckDBPyConnection
@@ -80,14 +80,15 @@ def ingest(place: Place) -> Ingested:
         state = _trusted_state(place)
         if state is not None and not _has_news(spools, state.offsets):
             return Ingested()
-        with _undone(place), connect.writer(place, is_trusted=state is not None) as db:
-            result, offsets = _bring_in(db, place, spools)
+        try:
+            with _undone(place), connect.writer(place, is_trusted=state is not None) as db:
+                result, offsets = _bring_in(db, place, spools)
+        finally:
+            slices.sweep(place)  # a full disk needs the room
         sealed = [spool for spool in spools if spool.seal is not None]
         slices.discard(sealed)
         gone = {spool.name for spool in sealed}
-        left = {name: taken for name, taken in offsets.items() if name not in gone}
-        _keep_state(place, left)
-        slices.sweep(place)
+        _keep_state(place, {name: end for name, end in offsets.items() if name not in gone})
     return result
 
 
@@ -98,7 +99,7 @@ def _has_news(spools: list[Spool], offsets: Mapping[str, int]) -> bool:
 
 
 @contextlib.contextmanager
-def _undone(place: Place) -> Any:
+def _undone(place: Place) -> Iterator[None]:
     """Say what a refused write means; the transaction around it is undone."""
     import duckdb
 

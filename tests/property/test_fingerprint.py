@@ -18,6 +18,8 @@ from pytest_kepler.identity.fingerprint import fingerprint, params_hash
 
 # Texts of this alphabet name no file.
 TEXTS = st.text(st.characters(blacklist_characters="/.\0"), max_size=8).map("§{}".format)
+# Arrow's texts hold no lone surrogates.
+WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | TEXTS | st.binary(max_size=8)
 KEYS = TEXTS | st.integers() | st.tuples(st.integers(), TEXTS)
 VALUES = st.recursive(
@@ -156,7 +158,7 @@ def test_an_array_of_objects_survives_a_deep_copy(array):
 
 
 @given(
-    st.lists(st.none() | TEXTS, min_size=1, max_size=20),
+    st.lists(st.none() | WORDS, min_size=1, max_size=20),
     st.lists(st.none() | st.floats(), min_size=1, max_size=20),
     st.integers(0, 20),
 )

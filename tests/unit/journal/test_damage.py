@@ -110,12 +110,12 @@ def test_a_file_in_the_folders_place_is_told(tmp_path):
 
 
 def test_a_lock_that_is_held_too_long_is_told(filled):
-    with lock.locked(filled._place, "shared"):
-        with (
-            pytest.raises(JournalError, match=r"held the journal .* for 0\.01 s"),
-            lock.locked(filled._place, "exclusive", patience=0.01),
-        ):
-            raise AssertionError
+    with (
+        lock.locked(filled._place, "shared"),
+        pytest.raises(JournalError, match=r"held the journal .* for 0\.01 s"),
+        lock.locked(filled._place, "exclusive", patience=0.01),
+    ):
+        raise AssertionError
     filled.ingest()
 
 
