@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Arguments of a fit that must have a value a row.
 _A_VALUE_A_ROW: Final = ("sample_weight", "groups")
+#: What the data that a fit validates on is looked at for.
+_NOT_FINITE: Final = ("K304", "K305")
 _FOLDED: Final = 3
 _WAIVER_KEYS: Final = {"reason", "until"}
 
@@ -135,7 +137,8 @@ def examine_fit(  # noqa: PLR0913 - what `fit` was given, and how to judge it
     waivers = validate_waivers(waive)
     about_data = _data_outcome(model, X, y, fit_kwargs, config, (cache, data_key))
     about_model = families.examine_model(model, X, y, fit_kwargs, config)
-    outcome = Outcome.joined([about_data, about_model])
+    about_validation = _validation_outcomes(model, fit_kwargs, config)
+    outcome = Outcome.joined([about_data, *about_validation, about_model])
     findings = [_waived(finding, waivers, today) for finding in outcome.findings]
     findings += _unused_waivers(waivers, outcome)
     return Verdict(
@@ -165,6 +168,23 @@ def _data_outcome(  # noqa: PLR0913, PLR0917 - as above
         cache[key] = families.examine_data(X, y, model, config)
     found: Outcome = cache[key]
     return found
+
+
+def _validation_outcomes(
+    model: Any, fit_kwargs: Mapping[str, Any], config: CheckConfig
+) -> list[Outcome]:
+    """Look for values that are no numbers in what the fit validates on: they hide in its loss."""
+    from pytest_kepler.checks import families
+
+    given = fit_kwargs.get("validation_data")
+    if not isinstance(given, tuple | list) or len(given) < 2:  # noqa: PLR2004  # features, target
+        return []
+    narrowed = config.narrowed(select=_NOT_FINITE)
+    outcome = families.examine_data(given[0], given[1], model, narrowed)
+    findings = [
+        replace(one, location=f"validation_data, {one.location}") for one in outcome.findings
+    ]
+    return [replace(outcome, findings=findings)]
 
 
 def _waived(finding: Finding, waivers: Mapping[str, Waiver], today: date) -> Finding:

@@ -18,6 +18,8 @@ from pytest_kepler.tracking.experiment import Experiment
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import pytest
+
     from pytest_kepler.harness.protocol import RunState
     from pytest_kepler.harness.workbench import Workbench
     from pytest_kepler.records import Finding
@@ -31,8 +33,14 @@ class FitGate:
         self.config = check_config.load(bench.config.rootpath)
         self._seen: dict[Any, Any] = {}
 
-    def examine(
-        self, state: RunState, model: object, X: object, y: object, fit_kwargs: Mapping[str, Any]
+    def examine(  # noqa: PLR0913, PLR0917  # what `fit` was given
+        self,
+        item: pytest.Item,
+        state: RunState,
+        model: object,
+        X: object,
+        y: object,
+        fit_kwargs: Mapping[str, Any],
     ) -> None:
         """Check, record and show; raise `Blocked` where an error stands.
 
@@ -46,7 +54,7 @@ class FitGate:
             X,
             y,
             fit_kwargs,
-            config=self.config,
+            config=self.config.for_experiment(item.nodeid),
             waive=state.spec.waive,
             today=datetime.now(UTC).date(),
             cache=self._seen,
@@ -92,7 +100,7 @@ def make_experiment(bench: Workbench, fit_gate: FitGate, item: Any, state: RunSt
     """Return the object behind the `experiment` fixture of one run."""
 
     def examine(model: object, X: object, y: object, fit_kwargs: Mapping[str, Any]) -> None:
-        fit_gate.examine(state, model, X, y, fit_kwargs)
+        fit_gate.examine(item, state, model, X, y, fit_kwargs)
 
     context = RunContext(
         spool=bench,

@@ -114,6 +114,41 @@ def test_one_changed_parameter_shows(params, data):
     assert (params_hash(changed) == params_hash(params)) is same
 
 
+EDGES = st.lists(st.tuples(st.integers(0, 1), *[st.integers(0, 3)] * 2), min_size=4, max_size=4)
+
+
+def graph(edges):
+    """Return four lists, each with a number and two of the four."""
+    nodes: list[list[object]] = [[number] for number, _, _ in edges]
+    for node, (_, left, right) in zip(nodes, edges, strict=True):
+        node += [nodes[left], nodes[right]]
+    return nodes
+
+
+def unfolded(edges, node=0, depth=8):
+    """Return what can be seen from a node; 4 + 4 steps tell any two of them apart."""
+    number, left, right = edges[node]
+    if not depth:
+        return number
+    return number, unfolded(edges, left, depth - 1), unfolded(edges, right, depth - 1)
+
+
+@given(EDGES, EDGES)
+@settings(deadline=None)
+def test_graphs_that_look_different_have_different_fingerprints(one, other):
+    if unfolded(one) != unfolded(other):
+        assert fingerprint(graph(one)[0]) != fingerprint(graph(other)[0])
+
+
+@given(EDGES, st.lists(st.integers(0, 3), max_size=4))
+@settings(deadline=None)
+def test_sharing_of_cycles_does_not_count(edges, chosen):
+    nodes = graph(edges)
+    shared = [nodes[position] for position in chosen]
+    apart = [copy.deepcopy(node) for node in shared]
+    assert fingerprint(shared) == fingerprint(apart)
+
+
 @given(ARRAYS, st.data())
 @settings(deadline=None)
 def test_the_layout_of_an_array_does_not_count(array, data):

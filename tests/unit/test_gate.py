@@ -195,3 +195,23 @@ def test_sanity_takes_codes_and_limits():
 def test_importing_the_gate_imports_no_numpy():
     code = "import sys, pytest_kepler.gate; sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_value_that_is_no_number_in_the_validation_data_blocks_too():
+    from sklearn.linear_model import LogisticRegression
+
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    y = (X[:, 0] > 0).astype(int)
+    broken = X.copy()
+    broken[4, 1] = np.nan
+    for X_val, n_blocking in ((X, 0), (broken, 1)):
+        verdict = gate.examine_fit(
+            LogisticRegression(),
+            X,
+            y,
+            {"validation_data": (X_val, y)},
+            config=CheckConfig(),
+            today=date(2026, 11, 24),
+        )
+        assert len(verdict.blocking) == n_blocking
+        assert all(one.location.startswith("validation_data") for one in verdict.blocking)

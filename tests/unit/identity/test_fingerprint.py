@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import copy
 import dataclasses
 import datetime as dt
 import decimal
@@ -110,6 +111,14 @@ def parent_and_child(value):
     return parent
 
 
+def two(target):
+    """Return a list that holds another, which leads back to the first or to itself."""
+    first, second = [1], [2]
+    first.append(second)
+    second.append(first if target == "first" else second)
+    return first
+
+
 def nested(depth):
     value: list[object] = []
     for _ in range(depth):
@@ -179,6 +188,7 @@ DIFFERENT = {
     "slot": (Slotted(1), Slotted(2)),
     "hostile": (Hostile(1), Hostile(2)),
     "rings": (ring(1), ring(2)),
+    "where a cycle leads back": (two("first"), two("second")),
     "ring, unrolled": (ring(1), [1, [ring(1)]]),
     "depth": (nested(50_000), nested(50_001)),
     "named tuples": (Named(1, 2), Other(1, 2)),
@@ -299,6 +309,12 @@ def test_objects_that_all_know_each_other_are_read_in_linear_time():
     for person in people:
         person.y = people
     assert fingerprint(people) == fingerprint(people[0].y)
+
+
+def test_a_part_of_a_cycle_has_its_own_fingerprint_beside_the_whole():
+    whole = two("first")
+    apart = [copy.deepcopy(whole), copy.deepcopy(whole[1])]
+    assert fingerprint([whole, whole[1]]) == fingerprint(apart)
 
 
 def test_a_cycle_through_a_set_is_refused():
