@@ -64,10 +64,14 @@ def answer_session(path: Path, session_id: str) -> SessionAnswer:
         If the journal cannot be written or read; the spools keep the runs.
     """
     journal = _opened(path)
-    runs = oldest_first(journal.session_runs(session_id))
-    experiments = {run.experiment for run in runs}
-    repeated = {run.duplicate_of for run in runs if run.duplicate_of}
-    earlier = journal.past_runs(session_id, experiments, also=repeated)
+    with journal.reading():
+        runs = oldest_first(journal.session_runs(session_id))
+        experiments = {run.experiment for run in runs}
+        repeated = {run.duplicate_of for run in runs if run.duplicate_of}
+        earlier = journal.past_runs(session_id, experiments, also=repeated)
+        findings = journal.findings(session_id)
+        gates = journal.gates(session_id)
+        notes = journal.notes(run_ids=[run.run_id for run in runs], experiments=experiments)
     assessments = judging.assess(runs, earlier=earlier, partial=_partial(runs))
     report = summary.session_report(
         assessments,
@@ -75,12 +79,9 @@ def answer_session(path: Path, session_id: str) -> SessionAnswer:
         now=datetime.now().astimezone(),
         session_id=session_id,
         shared=judging.shared_data(assessments),
-        findings=journal.findings(session_id),
-        gates=[
-            summary.Gate(gate.node_id, gate.status, gate.seconds, gate.message)
-            for gate in journal.gates(session_id)
-        ],
-        notes=_notes(journal.notes(run_ids=[run.run_id for run in runs], experiments=experiments)),
+        findings=findings,
+        gates=[summary.Gate(one.node_id, one.status, one.seconds, one.message) for one in gates],
+        notes=_notes(notes),
     )
     thresholds = tuple(one for found in assessments for one in found.thresholds)
     return SessionAnswer(report, thresholds, journal.folder)
@@ -89,15 +90,18 @@ def answer_session(path: Path, session_id: str) -> SessionAnswer:
 def journal_report(path: Path) -> Report:
     """Return the report of a whole journal; one that is not there is empty."""
     journal = _opened(path)
-    runs = oldest_first(journal.all_runs())
+    with journal.reading():
+        runs = oldest_first(journal.all_runs())
+        findings = journal.findings(run_ids=[run.run_id for run in runs])
+        notes = journal.notes()
     assessments = judging.assess(runs, partial=_partial(runs))
     return summary.journal_report(
         assessments,
         journal=str(path),
         now=datetime.now().astimezone(),
         shared=judging.shared_data(assessments),
-        findings=journal.findings(run_ids=[run.run_id for run in runs]),
-        notes=_notes(journal.notes()),
+        findings=findings,
+        notes=_notes(notes),
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import sysconfig
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,7 +65,10 @@ class _Shared:
 
 def is_project(definition: Any) -> bool:
     """Tell whether a fixture is the project's own: its code is not an installed library's."""
-    code = getattr(definition.func, "__code__", None)
+    function = inspect.unwrap(definition.func)  # a cache, or another library's decorator
+    while isinstance(function, functools.partial):
+        function = function.func
+    code = getattr(function, "__code__", None)
     if code is None or _module(definition) in _NO_DATA:
         return False
     path = str(Path(code.co_filename).resolve())
@@ -212,18 +217,36 @@ class Contents:
             return Unreadable(name, "it was not set up by pytest") if counts else None
         value = cached[0]
         if definition.scope == "function":
-            return self._read(name, definition, value) if counts or value is None else None
+            return self._part(item, name, definition, value, counts=counts)
         key = self._key(item, definition)
         known = self._shared.get(key)
         if known is not None and known.value is value and (known.print is not None or not counts):
             return known.print
-        result = self._read(name, definition, value) if counts or value is None else None
+        result = self._part(item, name, definition, value, counts=counts)
         self._shared[key] = _Shared(result, value)
         return result
 
-    def _read(self, name: str, definition: Any, value: object) -> Print | Unreadable:
+    def _part(
+        self, item: Any, name: str, definition: Any, value: object, *, counts: bool
+    ) -> Print | Unreadable | None:
         if value is None:
-            return read(self.code.of(definition.func).hash)
+            return self._effect(item, definition)
+        return self._read(name, definition, value) if counts else None
+
+    def _effect(self, item: Any, definition: Any) -> Print | Unreadable:
+        """Fingerprint a fixture that is there for what it does: by its code and its inputs."""
+        effect = {"code": self.code.of(definition.func).hash}
+        for name, other in self._found(item, definition.argnames):
+            if other is definition or not self.is_project(other):
+                continue
+            one = self._input(item, name, other)
+            if isinstance(one, Unreadable):
+                return one
+            if one is not None:
+                effect[name] = one.hash
+        return read(parts.digest(effect))
+
+    def _read(self, name: str, definition: Any, value: object) -> Print | Unreadable:
         try:
             return self.read(value)
         except UnreadableValueError as error:
@@ -304,7 +327,7 @@ class Contents:
         """
         budget = max(_CHECKED_BYTES, int(seconds * _CHECKED_BYTES_PER_SECOND))
         changes = []
-        for name, definition in self._counting(item)[0]:
+        for _, definition in self._counting(item)[0]:
             if definition.scope == "function" or definition.cached_result is None:
                 continue
             key = self._key(item, definition)
@@ -313,8 +336,12 @@ class Contents:
                 continue
             shared.users.append(run_id)
             budget -= shared.print.n_bytes
-            if budget >= 0:
-                changes += self._compared(key, name, definition, shared, changer=item.nodeid)
+            value = definition.cached_result[0]
+            is_original = value is shared.value
+            if not is_original:  # it was set up anew, and taken for what it was before
+                self._shared[key] = _Shared(shared.print, value, shared.users)
+            if budget >= 0 and value is not None:
+                changes += self._compared(key, item.nodeid, is_original=is_original)
         return changes
 
     def verify_last(self, definition: Any) -> list[Change]:
@@ -324,22 +351,21 @@ class Contents:
         for key, shared in list(self._shared.items()):
             if key[0] is not definition or cached is None or shared.value is not cached[0]:
                 continue
-            if isinstance(shared.print, Print):
-                changes += self._compared(key, definition.argname, definition, shared, changer="")
+            if isinstance(shared.print, Print) and shared.value is not None:
+                changes += self._compared(key, "", is_original=True)
             # The content is kept for the runs to come, the value itself is let go.
             self._shared[key] = _Shared(shared.print, None)
         return changes
 
-    def _compared(
-        self, key: Any, name: str, definition: Any, shared: _Shared, *, changer: str
-    ) -> list[Change]:
-        if self._read(name, definition, shared.value) == shared.print:
+    def _compared(self, key: Any, changer: str, *, is_original: bool) -> list[Change]:
+        shared, definition = self._shared[key], key[0]
+        if self._read(definition.argname, definition, shared.value) == shared.print:
             shared.users.clear()
             return []
         del self._shared[key]
         # A run that was looked at right after it, alone, began on the content as it was read.
-        unsound = [] if changer and len(shared.users) == 1 else list(shared.users)
-        return [Change(name, changer, unsound)]
+        is_known = bool(changer) and is_original and len(shared.users) == 1
+        return [Change(definition.argname, changer, [] if is_known else list(shared.users))]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ import pytest
 from pytest_kepler.errors import KeplerUsageError
 from pytest_kepler.harness.contents import is_project
 from pytest_kepler.harness.controller import Controller
+from pytest_kepler.harness.gates import is_experiment
 from pytest_kepler.harness.protocol import Protocol
-from pytest_kepler.harness.selection import Selector, is_experiment, leave_out_unnamed
+from pytest_kepler.harness.selection import Selector, leave_out_unnamed
 from pytest_kepler.harness.settings import read_settings, setting
 from pytest_kepler.harness.stash import CAPTURED, SESSION
 from pytest_kepler.harness.tracker import FitGate, finding_event

@@ -86,9 +86,10 @@ class Workbench:
             if not self.journal.exists():
                 return
             self.journal.ingest()  # what a session left that was killed
-            self._known = self.journal.known(codes, names)
-            hashes = {run.environment_hash for run in self._known if run.environment_hash}
-            self._environments = self.journal.environments(hashes)
+            with self.journal.reading():
+                self._known = self.journal.known(codes, names)
+                hashes = {run.environment_hash for run in self._known if run.environment_hash}
+                self._environments = self.journal.environments(hashes)
         except JournalError as error:
             self.trouble = str(error)
             return

@@ -43,6 +43,8 @@ _WAYS_OUT = (
 )
 _DECLARATION = "__kepler_fingerprint__"
 _SEVERAL = 2
+#: Stands for a part that is in one cycle with what holds it.
+_INNER = Framed("inner").digest()
 _SHAPED = frozenset({"numpy", "pandas", "polars", "pyarrow", "scipy", "tensorflow", "torch"})
 
 
@@ -181,7 +183,7 @@ def _shape(value: Any, kind: str) -> tuple[int, ...]:
 class _Frame:
     """A value whose parts are being read."""
 
-    __slots__ = ("has_data", "index", "kind", "label", "low", "value", "walk")
+    __slots__ = ("has_data", "index", "inner", "kind", "label", "low", "value", "walk")
 
     def __init__(self, walk: Walk, value: object, label: object, kind: Kind, index: int) -> None:
         self.walk = walk
@@ -191,16 +193,18 @@ class _Frame:
         self.index = index
         self.low = index
         self.has_data = kind.role == "data"
+        # Ids of the parts that are in one cycle with the value.
+        self.inner: list[int] = []
 
 
 class _Reader:
     """Walks through a value without recursion, so that no depth is too deep.
 
-    Values that hold themselves are met again while they are being read. They count by how far
-    back that is. The distance is taken among the values of the same cycle alone (its strongly
-    connected component, after Tarjan 1972, https://doi.org/10.1137/0201010), so that a cycle has
-    the same digest wherever it is found. What is in no cycle is read once and remembered: shared
-    parts cost nothing, and sharing does not count.
+    Digests are remembered: shared parts cost nothing, and sharing does not count.
+
+    Values that hold themselves are found as strongly connected components (Tarjan 1972,
+    https://doi.org/10.1137/0201010). Each of their members is read once, with a mark in the
+    place of the others; `_digests_in_cycle` then tells the members apart.
     """
 
     def __init__(
@@ -231,6 +235,8 @@ class _Reader:
         self._frames: list[_Frame] = []
         self._open: list[object] = []
         self._position: dict[int, int] = {}
+        # Of the open values that were read: the digest but for the parts in the same cycle.
+        self._read: dict[int, tuple[bytes, list[int]]] = {}
         # How many frames, models and the like are being read: no text in one names a file.
         self._n_quiet = 0
         self._label: object = ""
@@ -294,7 +300,8 @@ class _Reader:
             self._note_data(is_data=known[1])
             return known[0]
         if id(value) in self._position:
-            return self._again(label, value)
+            self._refer(label, value, self._position[id(value)])
+            return _INNER
         kind = self._kind_of(cls)
         self.kind = self.kind or kind.name
         declared = self._declared(value, kind)
@@ -328,27 +335,34 @@ class _Reader:
         frame = self._frames.pop()
         self._n_quiet -= frame.kind.role != "value"
         is_data = frame.has_data and frame.kind.role != "model"
+        self._read[id(frame.value)] = (digest, frame.inner)
         if frame.low == frame.index:
-            for value in self._open[frame.index :]:
-                del self._position[id(value)]
-            del self._open[frame.index :]
-            known = (digest, is_data, frame.value)
-            self._known[id(frame.value), self._n_quiet > 0] = known
+            digest = self._close(frame, is_data=is_data)
         else:
-            self._refer(frame.label, frame.low)
+            self._refer(frame.label, frame.value, frame.low)
+            digest = _INNER
         self._note_data(is_data=is_data)
         return digest
 
-    def _again(self, label: object, value: object) -> bytes:
-        index = self._position[id(value)]
-        self._refer(label, index)
-        return Framed("again").count(len(self._open) - index).digest()
+    def _close(self, frame: _Frame, *, is_data: bool) -> bytes:
+        members = self._open[frame.index :]
+        del self._open[frame.index :]
+        parts = {id(value): self._read.pop(id(value)) for value in members}
+        digest, inner = parts[id(frame.value)]
+        digests = _digests_in_cycle(parts) if inner else {id(frame.value): digest}
+        for value in members:
+            del self._position[id(value)]
+            known = (digests[id(value)], is_data, value)
+            self._known[id(value), self._n_quiet > 0] = known
+        return digests[id(frame.value)]
 
-    def _refer(self, label: object, index: int) -> None:
+    def _refer(self, label: object, value: object, index: int) -> None:
+        """Note that the value now being read leads to one of its own cycle."""
         if label is UNORDERED:
             msg = "a set or a key that leads back to what holds it, which has no order of its own"
             raise UnreadableValueError(msg)
         holder = self._frames[-1]
+        holder.inner.append(id(value))
         holder.low = min(holder.low, index)
 
     def _note_data(self, *, is_data: bool) -> None:
@@ -451,6 +465,26 @@ class _Reader:
         labels = [frame.label for frame in self._frames] + [self._label]
         where = self._path + "".join(map(_shown, labels))
         return UnreadableValueError(f"{where}: {what}. It has no fingerprint; {_WAYS_OUT}")
+
+
+def _digests_in_cycle(parts: Mapping[int, tuple[bytes, list[int]]]) -> dict[int, bytes]:
+    """Return a digest for each member of a cycle, whichever of them was met first.
+
+    A member is told by what can be seen from it: first by its own content, then by that of the
+    members it holds, and so on until no step tells more of them apart. The last two steps
+    together say all that the cycle is, so they join each digest.
+    """
+    seen: dict[int, bytes] = {}
+    further = {member: digest for member, (digest, _) in parts.items()}
+    while len(set(further.values())) > len(set(seen.values())):
+        seen = further
+        further = {
+            member: joined("seen", digest, *(seen[part] for part in inner))
+            for member, (digest, inner) in parts.items()
+        }
+    steps = {seen[member] + further[member] for member in parts}
+    cycle = joined("cycle", *sorted(steps))
+    return {member: joined("member", digest, cycle) for member, digest in seen.items()}
 
 
 def _own_declaration(value: object) -> object:

@@ -92,7 +92,7 @@ class Objects:
         class of an object by its name.
     """
 
-    def __init__(self, code: Callable[[types.FunctionType], str] | None) -> None:
+    def __init__(self, code: Callable[[Any], str] | None) -> None:
         self._code = code
 
     def kind_of(self, cls: type) -> Kind:
@@ -143,6 +143,8 @@ class Objects:
         if is_installed(module):
             return Framed("class").text(module, cls.__qualname__).leaf()
         framed = Framed("own class").text(cls.__qualname__)
+        if self._code is not None:  # decorators and the order of members as well
+            framed.text("code", self._code(cls))
         for base in cls.__bases__:
             framed.text("base").add((yield "", base))
         for name, part in sorted(vars(cls).items()):

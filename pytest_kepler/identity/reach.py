@@ -61,6 +61,8 @@ _PLACE_NAMES: Final = frozenset(
         "__spec__",
     }
 )
+#: Functions of a module that pytest calls before its tests, without a fixture's mark.
+_MODULE_SETUP: Final = ("setUpModule", "setup_module", "setup_function")
 _LONGEST_CHASE: Final = 20
 _DEEPEST_HOLD: Final = 4
 _WIDEST_HOLD: Final = 256
@@ -156,7 +158,7 @@ class Reach:
         self._alive: list[object] = []
         self._targets: dict[tuple[int, str], Part | str] = {}
         self._own_modules: dict[int, bool] = {}
-        self._module_files: dict[tuple[str, str, int], str] = {}
+        self._module_files: dict[str, str] = {}
 
     # Which code is whose
 
@@ -186,11 +188,10 @@ class Reach:
             return self._is_own_namespace(function.__globals__)
         return self._files.is_own(filename)
 
-    def _module_file(self, name: str, package: str, level: int) -> str:
-        key = (name, package, level)
-        if key not in self._module_files:
-            self._module_files[key] = find_module_file(name, package, level)
-        return self._module_files[key]
+    def _module_file(self, name: str) -> str:
+        if name not in self._module_files:
+            self._module_files[name] = find_module_file(name)
+        return self._module_files[name]
 
     def _is_own_namespace(self, variables: Mapping[str, Any]) -> bool:
         filename = self._files.module_file(variables)
@@ -278,12 +279,24 @@ class Reach:
                 self._add_value(content, function, name)
             if cls is not None:
                 self._test_classes(content, function, cls)
+            self._add_module_setup(content, function, cls)
             content.fill(part)
 
         shown = f"{cls.__qualname__}.{name}" if cls else qualname
         module = str(getattr(function, "__module__", ""))
         make = functools.partial(Part, module, shown, expand)
         return self._known(("test", id(function), id(cls)), (function, cls), make)
+
+    def _add_module_setup(
+        self, content: _Content, function: Callable[..., Any], cls: type | None
+    ) -> None:
+        """Add what pytest calls before each test of a module: ``setup_module`` and its kin."""
+        variables = getattr(function, "__globals__", {})
+        for name in _MODULE_SETUP:
+            if cls is not None and name == "setup_function":
+                continue
+            if isinstance(variables.get(name), types.FunctionType):
+                self._follow(content, _Names(variables, {}), name)
 
     def function_part(
         self, function: types.FunctionType, name: str, *, in_class: bool = False
@@ -695,10 +708,11 @@ class Reach:
         loaded yet depends on what else the session did, and importing it here could have effects.
         """
         for row in imports:
-            for module in _imported_modules(row, package):
-                filename = self._module_file(*module)
+            for names in _imported_modules(row, package):
+                found = ((name, self._module_file(name)) for name in names)
+                name, filename = next((one for one in found if one[1]), ("", ""))
                 if filename and self._files.is_own(filename):
-                    part = self._module_part(filename, module[0])
+                    part = self._module_part(filename, name)
                     if part not in content.edges:
                         content.edges.append(part)
 
@@ -739,11 +753,19 @@ def _absolute_name(module: str, package: str, level: int) -> str:
         return module
 
 
-def _imported_modules(row: Import, package: str) -> Iterator[tuple[str, str, int]]:
-    """Yield each module that an import statement runs: parents, itself, a submodule by name."""
+def _imported_modules(row: Import, package: str) -> Iterator[tuple[str, ...]]:
+    """Yield the modules that an import statement is for, those of which the first has a file.
+
+    Of ``from a.b import c`` the module ``a.b.c``, else ``a.b``. What the packages around it do
+    when they are imported does not count, as it does not for an import at a module's top.
+    ``import a.b`` gives the name ``a``, by which all of them can be reached.
+    """
     name = _absolute(row, package)
-    parts = name.split(".")
-    for count in range(1, len(parts) + 1):
-        yield ".".join(parts[:count]), "", 0
-    if row.name and row.name != "*":
-        yield f"{name}.{row.name}", "", 0
+    if row.name == "":
+        parts = name.split(".")
+        for count in range(1, len(parts) + 1):
+            yield (".".join(parts[:count]),)
+    elif row.name == "*":
+        yield (name,)
+    else:
+        yield (f"{name}.{row.name}", name)

@@ -185,29 +185,14 @@ def _replace(path: Path, text: str) -> None:
         raise
 
 
-def find_module_file(module: str, package: str, level: int) -> str:
-    """Return the file of a module named in an import statement, without importing anything.
-
-    Parameters
-    ----------
-    module : str
-        Dotted name; may be empty in ``from . import name``.
-    package : str
-        Package that holds the importing module, for relative imports.
-    level : int
-        Number of leading dots.
+def find_module_file(name: str) -> str:
+    """Return the file of a module by its absolute dotted name, without importing anything.
 
     Returns
     -------
     str
         The source file, or "" where there is none: built in, a namespace, or not there.
     """
-    name = module
-    if level:
-        try:
-            name = importlib.util.resolve_name("." * level + module, package)
-        except ImportError:
-            return ""
     loaded = sys.modules.get(name)
     if loaded is not None:
         filename = getattr(loaded, "__file__", None)

@@ -209,10 +209,11 @@ def _timezone(value: dt.timezone) -> Walk:
 
 
 def _zone(value: zoneinfo.ZoneInfo) -> Leaf:
-    if value.key is None:
+    key: str | None = value.key
+    if not key:  # made from a file, as typeshed does not know
         msg = "a time zone without a name"
         raise UnreadableValueError(msg)
-    return Framed("ZoneInfo").text(value.key).leaf()
+    return Framed("ZoneInfo").text(key).leaf()
 
 
 def _bytes_io(value: io.BytesIO) -> Leaf:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from pytest_kepler.journal import connect, reading, sql
@@ -11,8 +12,7 @@ from pytest_kepler.journal.ingest import Ingested, ingest
 from pytest_kepler.journal.place import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-    from contextlib import AbstractContextManager
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
     from duckdb import DuckDBPyConnection
@@ -37,6 +37,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._place = Place(path)
+        self._connection: DuckDBPyConnection | None = None
 
     @property
     def folder(self) -> Path:
@@ -61,9 +62,21 @@ class Journal:
         """Bring what is new in the spools into the file; see `ingest.ingest`."""
         return ingest(self._place)
 
-    def reading(self) -> AbstractContextManager[DuckDBPyConnection]:
-        """Open the journal to read, for as long as the context lasts; writers wait meanwhile."""
-        return connect.reader(self._place)
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[DuckDBPyConnection]:
+        """Open the journal to read, for as long as the context lasts; writers wait meanwhile.
+
+        Within it the other methods that read use the same connection.
+        """
+        if self._connection is not None:
+            yield self._connection
+            return
+        with connect.reader(self._place) as db:
+            self._connection = db
+            try:
+                yield db
+            finally:
+                self._connection = None
 
     def known(self, code_hashes: Collection[str], experiments: Collection[str]) -> list[Run]:
         """Return the newest executed run of each identity, of some code or experiments.

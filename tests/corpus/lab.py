@@ -825,7 +825,7 @@ def masked():
 
 @gate()
 def test_array(experiment, array):
-    experiment.log(score=array.sum())
+    experiment.log(score=len(array))
 
 
 @gate()

@@ -16,12 +16,12 @@ import tempfile
 import time
 import xml.etree.ElementTree as ET
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from edits import EDITS, Edit
+from edits import EDITS, PLAIN_FILES, Edit
 from lab import FILES
 
 _QUIET = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "random"}

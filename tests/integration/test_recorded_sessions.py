@@ -25,8 +25,9 @@ def recorder():
 
 @pytest.fixture(scope="module")
 def recorded(recorder, tmp_path_factory):
-    pytest.importorskip("tensorflow", exc_type=ImportError)
-    pytest.importorskip("palmerpenguins")
+    for name in ("tensorflow", "palmerpenguins"):
+        if importlib.util.find_spec(name) is None:
+            pytest.skip(f"needs {name}")
     return recorder.record(tmp_path_factory.mktemp("clone"))
 
 

@@ -97,7 +97,7 @@ def _troubles(case: Case, status: int, output: str, lines: list[str]) -> list[st
         ("gates", len(gates), case.gates),
         ("status", status, case.status),
     ):
-        if is_ != due:
+        if due not in (is_, -1):
             found.append(f"{what} {is_} instead of {due}")
     twice = [name for name, count in began.items() if count > 1]
     if twice and not case.is_rerun:

@@ -140,6 +140,14 @@ def test_graphs_that_look_different_have_different_fingerprints(one, other):
         assert fingerprint(graph(one)[0]) != fingerprint(graph(other)[0])
 
 
+@given(EDGES)
+@settings(deadline=None)
+def test_members_of_one_graph_that_look_different_have_different_fingerprints(edges):
+    seen = [unfolded(edges, node) for node in range(4)]
+    hashes = [fingerprint(node) for node in graph(edges)]
+    assert len(set(hashes)) >= len(set(seen))
+
+
 @given(EDGES, st.lists(st.integers(0, 3), max_size=4))
 @settings(deadline=None)
 def test_sharing_of_cycles_does_not_count(edges, chosen):

@@ -119,6 +119,19 @@ def two(target):
     return first
 
 
+def circle(*numbers):
+    members: list[list[object]] = [[number] for number in numbers]
+    for position, member in enumerate(members):
+        member.append(members[(position + 1) % len(members)])
+    return members[0]
+
+
+def hub(*numbers):
+    centre: list[object] = [0]
+    centre += [[number, centre] for number in numbers]
+    return centre
+
+
 def nested(depth):
     value: list[object] = []
     for _ in range(depth):
@@ -189,6 +202,9 @@ DIFFERENT = {
     "hostile": (Hostile(1), Hostile(2)),
     "rings": (ring(1), ring(2)),
     "where a cycle leads back": (two("first"), two("second")),
+    "members of a cycle": (two("first"), two("first")[1]),
+    "lengths of a cycle": (circle(0, 0, 0, 1), circle(0, 0, 1)),
+    "order in a cycle": (hub(1, 2), hub(2, 1)),
     "ring, unrolled": (ring(1), [1, [ring(1)]]),
     "depth": (nested(50_000), nested(50_001)),
     "named tuples": (Named(1, 2), Other(1, 2)),
@@ -280,12 +296,11 @@ def test_an_own_module_with_the_name_of_one_of_pythons_is_not_installed(tmp_path
     assert read(module.scale, code=lambda _: "one").hash != read(module.scale).hash
 
 
-def test_a_setting_of_an_own_class_counts_with_its_objects():
-    def instance(factor):
-        return type("Scaler", (), {"factor": factor, "__module__": "own"})()
-
+@pytest.mark.parametrize("module", ["own", "__main__"])
+def test_a_setting_of_an_own_class_counts_with_its_objects(module):
     def hashed(factor):
-        return read(instance(factor), code=lambda _: "").hash
+        cls = type("Scaler", (), {"factor": factor, "__module__": module})
+        return read(cls(), code=lambda _: "").hash
 
     assert hashed(1) == hashed(1)
     assert len({hashed(1), hashed(2), hashed([1])}) == 3

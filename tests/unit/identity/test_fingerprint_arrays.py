@@ -198,6 +198,11 @@ def test_an_array_is_data_with_its_shape_and_bytes():
     assert not read(np.random.default_rng(1)).is_data
 
 
+def test_an_array_that_is_held_twice_is_read_once():
+    assert read([BASE, {"again": BASE}]).n_bytes == BASE.nbytes
+    assert fingerprint([BASE, BASE]) == fingerprint([BASE, BASE.copy()])
+
+
 def test_a_subclass_counts_with_its_attributes():
     class Measured(np.ndarray):
         unit = "m"

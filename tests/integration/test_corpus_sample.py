@@ -1,0 +1,55 @@
+"""A fixed dozen of the corpus of edits; ``python tests/corpus/run.py`` runs all of it."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+CORPUS = Path(__file__).parents[1] / "corpus" / "run.py"
+
+SAMPLE = [
+    "a comment",
+    "broken over lines",
+    "three levels down",
+    "the second lambda of a line",
+    "a decorator's body",
+    "a base's method",
+    "a file's content",
+    "a renamed file",
+    "setup_module",
+    "an array's element",
+    "an array's layout",
+    "the input of a fixture of none",
+]
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    spec = importlib.util.spec_from_file_location("kepler_corpus", CORPUS)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["kepler_corpus"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def laboratory(corpus, tmp_path_factory):
+    """The laboratory, run once: only what needs neither pandas nor scikit-learn."""
+    base = tmp_path_factory.mktemp("corpus") / "lab"
+    corpus.make(base)
+    first, output = corpus.run(base, corpus.Edit("before", arguments=corpus.PLAIN_FILES))
+    assert first, output
+    assert set(first.values()) == {"ran"}, output
+    return base
+
+
+@pytest.mark.parametrize("name", SAMPLE)
+def test_an_edit_runs_again_what_it_touches_and_nothing_else(corpus, laboratory, name, tmp_path):
+    edit = next(edit for edit in corpus.EDITS if edit.name == name)
+    arguments = edit.arguments or ("--ignore=test_frames.py", "--ignore=test_models.py")
+    outcome = corpus.judge(laboratory, corpus.replace(edit, arguments=arguments), tmp_path)
+    assert not outcome.trouble
+    assert (outcome.wrong, outcome.needless) == ((), ())
