@@ -75,7 +75,7 @@ def answer_session(path: Path, session_id: str) -> SessionAnswer:
     assessments = judging.assess(runs, earlier=earlier, partial=_partial(runs))
     report = summary.session_report(
         assessments,
-        journal=str(path),
+        journal=shown_path(path),
         now=datetime.now().astimezone(),
         session_id=session_id,
         shared=judging.shared_data(assessments),
@@ -97,12 +97,20 @@ def journal_report(path: Path) -> Report:
     assessments = judging.assess(runs, partial=_partial(runs))
     return summary.journal_report(
         assessments,
-        journal=str(path),
+        journal=shown_path(path),
         now=datetime.now().astimezone(),
         shared=judging.shared_data(assessments),
         findings=findings,
         notes=_notes(notes),
     )
+
+
+def shown_path(path: Path) -> str:
+    """Return a path as people in this folder would write it."""
+    try:
+        return str(path.relative_to(path.cwd()))
+    except (ValueError, OSError):
+        return str(path)
 
 
 def oldest_first(runs: Iterable[Run]) -> list[Run]:

@@ -24,6 +24,7 @@ _IMPORT: Final = re.compile(
     re.MULTILINE,
 )
 _NAME: Final = re.compile(r"\w+")
+_FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef)
 _HOOK: Final = b"def pytest_"
 _LIBRARY: Final = tuple(
     dict.fromkeys(sysconfig.get_path(name) for name in ("stdlib", "platstdlib"))
@@ -185,13 +186,13 @@ def may_guard(path: Path, fixtures: Collection[str]) -> bool:
         tree = ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError):
         return True
-    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    functions = [node for node in ast.walk(tree) if isinstance(node, _FUNCTIONS)]
     classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
     if any(node.bases for node in classes):
         return True  # its tests may be inherited
-    own = {node.name for node in functions if not node.name.startswith("test")}
+    own = {node.name for node in functions if node.decorator_list}
     text = ast.unparse(tree)
-    if "of=" in text or "usefixtures" in text or "pytest_generate_tests" in own:
+    if any(word in text for word in ("of=", "usefixtures", "pytest_generate_tests")):
         return True
     return any(
         _names(node) & set(fixtures) and not _names(node) & own
@@ -200,6 +201,6 @@ def may_guard(path: Path, fixtures: Collection[str]) -> bool:
     )
 
 
-def _names(function: ast.FunctionDef) -> set[str]:
+def _names(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
     arguments = function.args
     return {one.arg for one in [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]}

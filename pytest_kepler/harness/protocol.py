@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
+from _pytest.outcomes import Failed, Skipped  # typed, unlike pytest.fail.Exception
+from _pytest.skipping import evaluate_xfail_marks
 
 from pytest_kepler.harness.claims import Claims, Verdict
 from pytest_kepler.harness.contents import Unreadable, is_project
@@ -74,11 +76,11 @@ class RunState:
     seconds: float = 0.0
 
 
-class _Duplicate(pytest.skip.Exception):
+class _Duplicate(Skipped):
     """Ends a test whose run the journal has, after its fixtures and before its body."""
 
 
-class _Replay(pytest.fail.Exception):
+class _Replay(Failed):
     """Ends a test whose earlier run failed, with the message of then."""
 
 
@@ -308,10 +310,10 @@ class Protocol:
         if decision.kind == "skip":
             reason = "Skipped: duplicate: same code, data and parameters already ran"
             return [make("setup", "skipped", (*place, reason)), make("teardown", "passed")]
-        xfail = item.get_closest_marker("xfail") if decision.kind == "replay" else None
-        if xfail is not None:
+        expected = _expected_failure(item, decision.earlier) if decision.kind == "replay" else None
+        if expected is not None:
             call = make("call", "skipped", (*place, decision.reason))
-            call.wasxfail = str(xfail.kwargs.get("reason", ""))  # type: ignore[attr-defined]
+            call.wasxfail = expected
         else:
             call = make("call", "failed", self._failure_text(item, decision))
         return [make("setup", "passed"), call, make("teardown", "passed")]
@@ -376,7 +378,7 @@ class Protocol:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_fixture_post_finalizer(self, fixturedef: Any) -> None:
-        """Look a last time at shared data before it goes: did a run change it in place?"""
+        """Look a last time at shared data before it goes: whether a run changed it in place."""
         if fixturedef.scope != "function":
             self.bench.note_changes(self.bench.contents.verify_last(fixturedef))
 
@@ -428,8 +430,9 @@ class Protocol:
             state = item.stash[STATE] = RunState(
                 state.spec, decision=state.decision, behind=state.behind, prints=state.prints
             )
-        state.experiment = make_experiment(self.bench, self.fit_gate, item, state)
-        return state.experiment
+        experiment = make_experiment(self.bench, self.fit_gate, item, state)
+        state.experiment = experiment
+        return experiment
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
@@ -515,6 +518,22 @@ class Protocol:
             self.bench.remember(
                 replace(state.run, status="passed", seconds=state.seconds, metrics=metrics)
             )
+
+
+def _expected_failure(item: pytest.Item, earlier: Run | None) -> str | None:
+    """Return the reason why a run that failed by an assertion is expected to, or None."""
+    found = None if item.config.option.runxfail else evaluate_xfail_marks(item)
+    if found is None:
+        return None
+    was_expected = earlier is not None and earlier.status == "xfailed"
+    raises = found.raises
+    if raises is None:
+        covers = True
+    elif isinstance(raises, type | tuple):
+        covers = issubclass(AssertionError, raises)
+    else:
+        covers = raises.matches(AssertionError())
+    return found.reason if was_expected or covers else None
 
 
 def _make_blocked(item: pytest.Item, report: pytest.TestReport, reason: str) -> None:

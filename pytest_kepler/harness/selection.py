@@ -62,7 +62,8 @@ def leave_out_unnamed(config: pytest.Config, items: list[pytest.Item]) -> int:
         return 0
     named = [arg for arg in config.args if "::" in arg]
     expression = config.getoption("markexpr", default="")
-    kept, left_out = [], []
+    kept: list[pytest.Item] = []
+    left_out: list[pytest.Item] = []
     for item in items:
         unnamed = is_experiment(item) and not (
             any(_names(arg, item) for arg in named) or _needs_the_mark(expression, item)

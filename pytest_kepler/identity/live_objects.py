@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import reprlib
+import sys
 import types
 from typing import TYPE_CHECKING, Any, Final
 
@@ -78,8 +79,20 @@ def functions_in_class(cls: type) -> Iterator[types.FunctionType]:
 
 
 def globals_of(cls: type) -> dict[str, Any]:
-    """Return the variables of the module that a class's methods see."""
-    return next((function.__globals__ for function in functions_in_class(cls)), {})
+    """Return the variables of the module that a class was written in.
+
+    By its own methods, where it has some: of several modules of one name, such as conftest
+    files, ``sys.modules`` has the last one only.
+    """
+    functions = list(functions_in_class(cls))
+    for function in functions:
+        is_own = function.__qualname__.startswith(f"{cls.__qualname__}.")
+        if is_own and function.__globals__.get("__name__") == cls.__module__:
+            return function.__globals__
+    module = sys.modules.get(cls.__module__)
+    if module is not None:
+        return vars(module)
+    return functions[0].__globals__ if functions else {}
 
 
 def definition_at(found: Iterable[Definition], code: types.CodeType) -> Definition | None:

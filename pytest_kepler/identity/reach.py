@@ -642,8 +642,7 @@ class Reach:
         return sorted(found, key=lambda one: (one[0], one[1].__code__.co_firstlineno))
 
     def _add_class(self, content: _Content, cls: type, part: Part, skip: frozenset[type]) -> None:
-        module = sys.modules.get(cls.__module__)
-        variables = vars(module) if module is not None else globals_of(cls)
+        variables = globals_of(cls)
         names = _Names(variables, {})
         filename = self._files.module_file(variables)
         definitions = self._class_definitions(cls, self._files.table(filename))

@@ -37,6 +37,9 @@ _PAINTS: Final[dict[str, Paint]] = {
 }
 _MOST_FOLDS: Final = 5
 _MOST_FINDINGS: Final = 6
+_MOST_PLACES: Final = 4
+#: Why a run is new where nothing was known: true, and not worth a line.
+_OBVIOUS: Final = "first run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +68,11 @@ def remarks(section: Section, symbols: Symbols, now: datetime, *, is_session: bo
     """
     found = [*_thresholds(section, symbols)]
     best = section.assessment.best_so_far
-    if best:
+    if best and not (best.status == "equalled" and _is_repetition(section)):
         found.append(Remark("best so far", _best_so_far(best, section.varying, symbols, now)))
     if is_session:
-        found += _folds(section.news, symbols)
+        news = [fold for fold in section.news if fold.text != _OBVIOUS]
+        found += _folds(news, symbols)
         found += _duplicates(section, symbols)
     found += _folds(section.troubles, symbols)
     found += _other_data(section)
@@ -100,10 +104,20 @@ def gates(ran: Iterable[Gate], symbols: Symbols) -> list[Remark]:
     ]
 
 
+def _is_repetition(section: Section) -> bool:
+    """Tell whether nothing was executed: the best is then the very run that was the best."""
+    return all(run.status == "duplicate" for run in section.assessment.runs)
+
+
 def findings(folded: Sequence[FoldedFinding], symbols: Symbols) -> list[Remark]:
-    """Return a line for each finding, equal ones told once."""
-    shown = [_finding(each, symbols) for each in folded[:_MOST_FINDINGS]]
-    rest = len(folded) - len(shown)
+    """Return an entry for each kind of finding: the first in full, the others by their place."""
+    groups: dict[tuple[str, ...], list[FoldedFinding]] = {}
+    for each in folded:
+        one = each.finding
+        groups.setdefault((one.code, one.severity, one.fix, one.waiver), []).append(each)
+    kinds = list(groups.values())
+    shown = [_finding(group, symbols) for group in kinds[:_MOST_FINDINGS]]
+    rest = len(kinds) - len(shown)
     if rest:
         shown.append(Remark("", f"{symbols.more} {count(rest, 'more finding')}", "dim"))
     return shown
@@ -111,11 +125,12 @@ def findings(folded: Sequence[FoldedFinding], symbols: Symbols) -> list[Remark]:
 
 def describe_finding(finding: Finding) -> str:
     """Return a finding's place, message and measure in one sentence."""
-    place = f"{clean(finding.location)}: " if finding.location else ""
+    told = finding.location.lower() in finding.message.lower()
+    place = "" if told else f"{clean(finding.location)}: "
     details = [
-        f"{word} {_pairs(pairs)}"
+        f"{word} {shown}"
         for word, pairs in (("measured", finding.measured), ("limit", finding.threshold))
-        if pairs
+        if (shown := _pairs(pairs))
     ]
     return f"{place}{clean(finding.message)}" + (f" ({'; '.join(details)})" if details else "")
 
@@ -128,19 +143,30 @@ def finding_label(finding: Finding) -> tuple[str, Paint]:
     return f"{finding.code} {finding.severity}", paint
 
 
-def _finding(each: FoldedFinding, symbols: Symbols) -> Remark:
-    label, paint = finding_label(each.finding)
-    n = len(each.run_ids)
+def _finding(group: Sequence[FoldedFinding], symbols: Symbols) -> Remark:
+    first = group[0]
+    label, paint = finding_label(first.finding)
+    n = len({run_id for each in group for run_id in each.run_ids})
     runs = f"{symbols.dot}{count(n, 'run')}" if n > 1 else ""
-    waiver = each.finding.waiver
-    below = f"waived: {clean(waiver)}" if waiver else f"fix: {clean(each.finding.fix)}"
-    if not waiver and not each.finding.fix:
+    others = dict.fromkeys(
+        clean(each.finding.location) for each in group[1:] if each.finding.location
+    )
+    others.pop(clean(first.finding.location), None)
+    more = f" Likewise {listing(list(others), _MOST_PLACES)}." if others else ""
+    waiver = first.finding.waiver
+    below = f"waived: {clean(waiver)}" if waiver else f"fix: {clean(first.finding.fix)}"
+    if not waiver and not first.finding.fix:
         below = ""
-    return Remark(label, describe_finding(each.finding) + runs, paint, below)
+    return Remark(label, describe_finding(first.finding) + more + runs, paint, below)
 
 
 def _pairs(pairs: Mapping[str, object]) -> str:
-    return ", ".join(f"{clean(name)}={value(item)}" for name, item in pairs.items())
+    """Return numbers by name; lists, such as ids of rows, are for the journal."""
+    return ", ".join(
+        f"{clean(name)}={value(item)}"
+        for name, item in pairs.items()
+        if not isinstance(item, list | tuple | dict)
+    )
 
 
 def _thresholds(section: Section, symbols: Symbols) -> list[Remark]:

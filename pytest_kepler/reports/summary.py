@@ -281,8 +281,14 @@ def _differing(params: Sequence[Mapping[str, object]]) -> tuple[tuple[str, ...],
 
 
 def _metrics(assessment: Assessment) -> tuple[str, ...]:
-    """Return the headline metric, those with a threshold, then what most runs logged."""
+    """Return the headline metric, those with a threshold, then what most runs logged.
+
+    What cross-validation logs beside a mean (``x_fold``, ``x_std`` beside ``x``) is no column.
+    """
     logged = Counter(name for each in assessment.configurations for name in each.statistics)
+    for name in list(logged):
+        if f"{name}_fold" in logged and f"{name}_std" in logged:
+            del logged[f"{name}_fold"], logged[f"{name}_std"]
     first = [assessment.spec.metric or "", *(each.metric for each in assessment.thresholds)]
     rest = sorted(logged, key=lambda name: -logged[name])  # stable: as logged
     return tuple(dict.fromkeys(name for name in (*first, *rest) if name in logged))

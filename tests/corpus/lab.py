@@ -197,13 +197,13 @@ SLICE = slice(0, 2)
 UNUSED = 5
 '''
 
-LATE = '''
+LATE = """
 def compute(x):
     return x + STEP
 
 
 STEP = 3
-'''
+"""
 
 DECORATORS = '''
 import functools
@@ -728,7 +728,7 @@ def test_function_param(experiment, function):
 '''
 
 # Module-level set-up functions touch every test of their file, so the classes have their own.
-OBJECTS = '''
+OBJECTS = """
 import pytest
 
 from lab import classes
@@ -807,9 +807,9 @@ class TestGroup(Shared):
 
     def test_plain(self):
         assert self.helper(1) == 2
-'''
+"""
 
-DATA = '''
+DATA = """
 import numpy as np
 import pytest
 
@@ -902,9 +902,9 @@ def test_random(experiment, random_weights):
 @gate()
 def test_masked(experiment, masked):
     experiment.log(score=masked.sum())
-'''
+"""
 
-FRAMES = '''
+FRAMES = """
 from pathlib import Path
 
 import pandas as pd
@@ -953,9 +953,9 @@ def test_timed(experiment, timed):
 @gate()
 def test_read(experiment, read):
     experiment.log(score=len(read))
-'''
+"""
 
-MODELS = '''
+MODELS = """
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -1006,7 +1006,7 @@ def test_transformer(experiment, transformer):
 @pytest.mark.parametrize("estimator_param", [Ridge(alpha=1.0), Ridge(alpha=2.0)], ids=["a", "b"])
 def test_estimator_param(experiment, estimator_param):
     experiment.log(score=estimator_param.alpha)
-'''
+"""
 
 FILES: Final = {
     "pytest.ini": "\n[pytest]\npythonpath = .\n",

@@ -5,6 +5,8 @@ another name. An item that ran although it need not is needless; one that was sk
 had to run is wrong.
 """
 
+# ruff: noqa: T201 - its output is the table
+
 from __future__ import annotations
 
 import argparse
@@ -16,12 +18,12 @@ import tempfile
 import time
 import xml.etree.ElementTree as ET
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from edits import EDITS, PLAIN_FILES, Edit
+from edits import EDITS, Edit
 from lab import FILES
 
 _QUIET = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "random"}
@@ -55,15 +57,13 @@ def make(folder: Path) -> None:
         path.write_text(text.lstrip("\n"), encoding="utf-8")
 
 
-def run(
-    folder: Path, edit: Edit, *, python: str = sys.executable
-) -> tuple[dict[str, str], str]:
+def run(folder: Path, edit: Edit, *, python: str = sys.executable) -> tuple[dict[str, str], str]:
     """Run pytest in a folder; return each experiment's outcome by name, and the output."""
     report = folder.parent / f"{folder.name}.xml"
     environment = {k: v for k, v in os.environ.items() if k not in _LEFT_OUT}
     # A dying fixture leaves its traces in the report: no line of the terminal is read.
     command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
-    done = subprocess.run(  # noqa: S603 - our own command
+    done = subprocess.run(
         [*command, *edit.arguments],
         cwd=folder,
         env={**environment, **_QUIET, **edit.environment},
@@ -108,8 +108,15 @@ def judge(base: Path, edit: Edit, scratch: Path, *, python: str = sys.executable
         return Outcome(edit, trouble=", ".join(odd) or output[-1500:])
     everything = "*" in edit.runs
     due = {name for name in items if everything or edit.must_run(name)}
-    missing = [] if everything else [one for one in edit.runs if not any(
-        one in (name, name.partition("[")[0]) for name in items)]
+    missing = (
+        []
+        if everything
+        else [
+            one
+            for one in edit.runs
+            if not any(one in (name, name.partition("[")[0]) for name in items)
+        ]
+    )
     if missing:
         return Outcome(edit, trouble=f"no item is called {', '.join(missing)}")
     ran = {name for name, outcome in items.items() if outcome == "ran"}

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 CORPUS = Path(__file__).parents[1] / "corpus" / "run.py"
+
+#: Without pandas and scikit-learn, which take a second to import.
+LIGHT = ("--ignore=test_frames.py", "--ignore=test_models.py")
 
 SAMPLE = [
     "a comment",
@@ -40,7 +44,7 @@ def laboratory(corpus, tmp_path_factory):
     """The laboratory, run once: only what needs neither pandas nor scikit-learn."""
     base = tmp_path_factory.mktemp("corpus") / "lab"
     corpus.make(base)
-    first, output = corpus.run(base, corpus.Edit("before", arguments=corpus.PLAIN_FILES))
+    first, output = corpus.run(base, corpus.Edit("before", arguments=LIGHT))
     assert first, output
     assert set(first.values()) == {"ran"}, output
     return base
@@ -49,7 +53,6 @@ def laboratory(corpus, tmp_path_factory):
 @pytest.mark.parametrize("name", SAMPLE)
 def test_an_edit_runs_again_what_it_touches_and_nothing_else(corpus, laboratory, name, tmp_path):
     edit = next(edit for edit in corpus.EDITS if edit.name == name)
-    arguments = edit.arguments or ("--ignore=test_frames.py", "--ignore=test_models.py")
-    outcome = corpus.judge(laboratory, corpus.replace(edit, arguments=arguments), tmp_path)
+    outcome = corpus.judge(laboratory, replace(edit, arguments=edit.arguments or LIGHT), tmp_path)
     assert not outcome.trouble
     assert (outcome.wrong, outcome.needless) == ((), ())

@@ -5,6 +5,8 @@ happened: how many experiments trained, that each gate ran once, and that nothin
 every gate that was run for it had passed or been reported.
 """
 
+# ruff: noqa: T201 - its output is the table
+
 from __future__ import annotations
 
 import argparse
@@ -64,7 +66,7 @@ def _pytest(
 ) -> subprocess.CompletedProcess[str]:
     environment = {k: v for k, v in os.environ.items() if k not in _LEFT_OUT}
     environment |= {"TRACE": str(trace), "COLUMNS": "300", "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.run(  # noqa: S603 - our own command
+    return subprocess.run(
         [python, "-m", "pytest", *shlex.split(arguments)],
         cwd=folder,
         env=environment,

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import importlib.util
 import shutil
 import subprocess
 import sys
@@ -864,3 +865,53 @@ def test_a_partial_of_a_fixture_decorator_does_not_count(tmp_path):
         module_of(tmp_path / "b", text.replace("@shared()\n", "@pytest.fixture\n")),
     ]
     assert found[0].hash == found[1].hash
+
+
+def test_a_class_of_one_of_two_modules_of_one_name_counts_by_its_own_text(tmp_path):
+    text = "class Net:\n    _layers = [object]\n    def build(self):\n        return self\n"
+    hashes = []
+    for number, layers in enumerate(("[object]", "[object]", "[object, object]")):
+        first = write_text(tmp_path / f"a{number}/twin.py", text.replace("[object]", layers))
+        other = write_text(tmp_path / f"b{number}/twin.py", "OTHER = 1\n")
+        net = load_as("twin", first).Net
+        load_as("twin", other)  # pytest does so with conftest files
+        hashes.append(CodeReader(tmp_path).of(net.build, cls=net).hash)
+    del sys.modules["twin"]
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+def write_text(path, text):
+    path.parent.mkdir(parents=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def load_as(name, path):
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", ["setup_module", "setUpModule", "setup_function"])
+def test_what_pytest_calls_before_the_tests_of_a_module_counts(name, tmp_path):
+    text = f"STATE = {{}}\ndef {name}():\n    STATE['a'] = 1\ndef test_svm():\n    return STATE\n"
+    first = read(write(tmp_path / "a", ("test_project.py", text)), "test_svm")
+    edited = text.replace("= 1", "= 2")
+    second = read(write(tmp_path / "b", ("test_project.py", edited)), "test_svm")
+    assert name in first.parts
+    assert first.hash != second.hash
+
+
+def test_the_package_around_a_module_imported_in_a_function_does_not_count(tmp_path):
+    def hash_of(folder, around, late):
+        files = [
+            ("kit/__init__.py", f"from kit import core\nVALUE = {around}\n"),
+            ("kit/core.py", f"def f():\n    return {around}\n"),
+            ("kit/late.py", f"def g():\n    return {late}\n"),
+            ("test_project.py", "def test_svm():\n    from kit import late\n    return late.g()\n"),
+        ]
+        return read(write(tmp_path / folder, *files), "test_svm").hash
+
+    assert hash_of("a", 1, 1) == hash_of("b", 2, 1)
+    assert hash_of("c", 1, 1) != hash_of("d", 1, 2)
