@@ -244,13 +244,14 @@ def _block(group: Sequence[Finding]) -> list[str]:
 
 def _line(finding: Finding) -> str:
     severity = "waived" if finding.waiver else finding.severity
-    is_told = finding.location.lower() in finding.message.lower()
-    where = "" if is_told else f"{finding.location}: "
+    where = "" if finding.tells_its_place else f"{finding.location}: "
     return f"{finding.code} {severity}  {where}{finding.message}{_numbers(finding)}"
 
 
 def _numbers(finding: Finding) -> str:
-    """Return what was measured beside the limit, in brackets."""
+    """Return in brackets what was measured beside the limit, unless the message has it."""
+    if finding.tells_its_measure:
+        return ""
     measured = _pairs(finding.measured, leave_out=("rows",))
     threshold = _pairs(finding.threshold)
     if not measured:

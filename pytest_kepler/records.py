@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime  # noqa: TC003  # dataclass fields are looked up at run time
 from typing import Any, Final, Literal
 
 Severity = Literal["error", "warning", "note"]
@@ -55,6 +56,9 @@ EMPTY: Final[Mapping[str, Any]] = _Empty()
 
 #: Statuses that count as a result of the experiment, with numbers of its own.
 COUNTED: Final = ("passed", "duplicate")
+
+#: Statuses of runs whose code was never begun.
+NOT_STARTED: Final = frozenset({"duplicate", "blocked", "pruned", "skipped"})
 
 _MINIMISED = (
     "loss",
@@ -146,6 +150,23 @@ class Finding:
     basis: str = "data"
     confidence: Literal["declared", "inferred"] = "declared"
     waiver: str = ""
+
+    @property
+    def tells_its_place(self) -> bool:
+        """Whether the message names the location already, or there is none to name."""
+        return not self.location or _has_word(self.message, self.location)
+
+    @property
+    def tells_its_measure(self) -> bool:
+        """Whether the message has all that was measured: zeros and lists of places aside."""
+        plain = self.message.replace(",", "")
+        measured = [one for one in self.measured.values() if one and not isinstance(one, list)]
+        texts = [f"{one:.6g}" if isinstance(one, float) else str(one) for one in measured]
+        return bool(texts) and all(_has_word(plain, one) for one in texts)
+
+
+def _has_word(text: str, word: str) -> bool:
+    return bool(re.search(rf"(?<![\w.]){re.escape(word)}(?!\w|\.\d)", text, re.IGNORECASE))
 
 
 @dataclass(frozen=True, slots=True)

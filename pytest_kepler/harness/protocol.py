@@ -70,6 +70,8 @@ class RunState:
     prints: Mapping[str, Print | Unreadable] = field(default_factory=dict)
     behind: list[str] = field(default_factory=list)
     blocked_by: str = ""
+    #: Fixtures that were reached by ``getfixturevalue``.
+    dynamic: list[str] = field(default_factory=list)
     is_seeded: bool = False
     status: Status | None = None
     message: str = ""
@@ -262,11 +264,17 @@ class Protocol:
         if state.identity is None:
             return ""
         earlier = self.bench.earlier(state.identity.identity)
+        return self._why_no_ground(earlier) or self.bench.why_new(item, state.identity)
+
+    def _why_no_ground(self, earlier: Run | None) -> str:
+        """Say why an earlier run of the same identity does not stand for this one, if it tells."""
+        if earlier is not None and earlier.unsound:
+            return f"run {earlier.short_id} is no ground to skip: {earlier.unsound}"
         if earlier is not None and earlier.status in ("failed", "xfailed"):
             changes = self.bench.environment_changes(earlier)
             if changes:
                 return f"environment changed since run {earlier.short_id} ({', '.join(changes)})"
-        return self.bench.why_new(item, state.identity)
+        return ""
 
     # Nothing runs: the reports are ours
 
@@ -444,6 +452,8 @@ class Protocol:
         if state is None or (state.decision is not None and state.decision.kind == "blocked"):
             return report
         error = call.excinfo.value if call.excinfo is not None else None
+        if call.when == "call":
+            state.dynamic = _dynamic_fixtures(item)  # the request is gone when the run is closed
         if call.when == "setup" and error is not None:
             self._setup_failed(item, state, report, error)
         elif state.blocked_by and call.when == "call":
@@ -509,9 +519,12 @@ class Protocol:
                 "message": state.message,
             }
         )
-        dynamic = _dynamic_fixtures(item)
-        if dynamic:
-            reason = f"it reached {', '.join(dynamic)} by getfixturevalue, which nobody can follow"
+        if state.dynamic:
+            names = ", ".join(state.dynamic)
+            reason = (
+                f"it reached {names} by getfixturevalue, which nobody can follow: "
+                "an argument of the test's would be"
+            )
             self.bench.write_unsound([state.run_id], reason)
         elif status == "passed" and not state.behind:
             metrics = dict(state.experiment.metrics) if state.experiment is not None else {}

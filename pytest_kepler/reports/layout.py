@@ -158,13 +158,15 @@ class Column:
     """A column of a table.
 
     ``rank`` says how early it goes when the table is too wide: 0 never, the highest first. Those
-    below 0 go last, the lowest first, and only where clipping their cells is not enough.
+    below 0 go last, the lowest first, and only where clipping their cells is not enough. Cells
+    are clipped to no less than ``least``.
     """
 
     title: str
     right: bool = False
     rank: int = 0
     paint: Paint = ""
+    least: int = _LEAST_WIDTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +196,13 @@ class Table:
             for index, column in enumerate(self.columns)
         ]
 
+    def leasts(self) -> list[int]:
+        """Return the width that each column needs."""
+        return [
+            min(width, column.least)
+            for width, column in zip(self.widths(), self.columns, strict=True)
+        ]
+
     def without(self, index: int) -> Table:
         """Return the table without a column."""
         return Table(
@@ -217,7 +226,7 @@ def draw(table: Table, style: Style, *, indent: str = "", gap: str = "  ") -> li
     room = style.width - cells(indent)
     table = _drop_columns(table, room, len(gap))
     table, left_out = _drop_last_resorts(table, room, len(gap))
-    widths = fit(table.widths(), room - len(gap) * (len(table.columns) - 1))
+    widths = fit(table.widths(), room - len(gap) * (len(table.columns) - 1), table.leasts())
     more = style.symbols.more
 
     def line(values: Sequence[str], paints: Sequence[Paint]) -> str:
@@ -257,7 +266,7 @@ def _drop_columns(table: Table, room: int, gap: int) -> Table:
 def _drop_last_resorts(table: Table, room: int, gap: int) -> tuple[Table, list[str]]:
     """Return the table without the columns that do not fit even when clipped, and their titles."""
     left_out: list[str] = []
-    while not fits(table.widths(), room - gap * (len(table.columns) - 1)):
+    while not fits(table, room, gap):
         rank, at = min((column.rank, at) for at, column in enumerate(table.columns))
         if rank >= 0:
             break
@@ -266,22 +275,20 @@ def _drop_last_resorts(table: Table, room: int, gap: int) -> tuple[Table, list[s
     return table, left_out
 
 
-def fit(widths: Sequence[int], room: int) -> list[int]:
+def fit(widths: Sequence[int], room: int, leasts: Sequence[int]) -> list[int]:
     """Return widths that together take no more than `room`: the widest give way first."""
     fitted = list(widths)
-    excess = sum(fitted) - room
-    while excess > 0:
-        widest = max(fitted)
-        if widest <= _LEAST_WIDTH:
+    for _ in range(sum(fitted) - room):
+        spare = [at for at, width in enumerate(fitted) if width > leasts[at]]
+        if not spare:
             break
-        fitted[fitted.index(widest)] -= 1
-        excess -= 1
+        fitted[max(spare, key=lambda at: fitted[at])] -= 1
     return fitted
 
 
-def fits(widths: Sequence[int], room: int) -> bool:
-    """Tell whether columns of these widths can be clipped into `room`."""
-    return sum(min(width, _LEAST_WIDTH) for width in widths) <= room
+def fits(table: Table, room: int, gap: int = 2) -> bool:
+    """Tell whether the columns of a table can be clipped into `room`."""
+    return sum(table.leasts()) + gap * (len(table.columns) - 1) <= room
 
 
 def sparkline(values: Sequence[float], width: int, bars: str) -> str:

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from pytest_kepler.records import NOT_STARTED
 from pytest_kepler.reports.wording import (
     age,
     clean,
     count,
     date,
     duration,
+    first_line,
     listing,
     number,
+    plural,
     settings,
     short,
     value,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from pytest_kepler.records import BestSoFar, Configuration, Finding, Run
     from pytest_kepler.reports.layout import Paint, Symbols
-    from pytest_kepler.reports.summary import Fold, FoldedFinding, Gate, Note, Section
+    from pytest_kepler.reports.summary import Fold, FoldedFinding, Note, Section, SessionReport
 
 _PAINTS: Final[dict[str, Paint]] = {
     "failed": "bad",
@@ -37,9 +41,13 @@ _PAINTS: Final[dict[str, Paint]] = {
 }
 _MOST_FOLDS: Final = 5
 _MOST_FINDINGS: Final = 6
-_MOST_PLACES: Final = 4
-#: Why a run is new where nothing was known: true, and not worth a line.
-_OBVIOUS: Final = "first run"
+_MOST_PLACES: Final = 3
+#: Seconds; what duplicates saved is told from here on.
+_WORTH_SAVING: Final = 0.0995
+#: Why a run is new where nothing was known, or where that was asked for: not worth a line.
+_OBVIOUS: Final = frozenset({"first run", "asked for by --kepler-duplicates=run"})
+#: A place with a name or a number of its own, such as ``column 'mass'``.
+_NUMBERED: Final = re.compile(r"(?P<kind>(.*\b)?(column|epoch|layer|row)) (?P<name>'.*'|\d+)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +79,7 @@ def remarks(section: Section, symbols: Symbols, now: datetime, *, is_session: bo
     if best and not (best.status == "equalled" and _is_repetition(section)):
         found.append(Remark("best so far", _best_so_far(best, section.varying, symbols, now)))
     if is_session:
-        news = [fold for fold in section.news if fold.text != _OBVIOUS]
+        news = [fold for fold in section.news if fold.text not in _OBVIOUS]
         found += _folds(news, symbols)
         found += _duplicates(section, symbols)
     found += _folds(section.troubles, symbols)
@@ -81,9 +89,13 @@ def remarks(section: Section, symbols: Symbols, now: datetime, *, is_session: bo
     return found
 
 
-def gates(ran: Iterable[Gate], symbols: Symbols) -> list[Remark]:
-    """Return one line for the sanity tests of a session, and one for each that did not pass."""
-    ran = list(ran)
+def gates(report: SessionReport, symbols: Symbols) -> list[Remark]:
+    """Return one line for the sanity tests, and one for each that failed and blocked nothing.
+
+    What a failed one blocked is told, with its message, where the experiment is.
+    """
+    ran = report.gates
+    told = {cause for section in report.sections for cause in section.failed_gates}
     if not ran:
         return []
     passed = [gate for gate in ran if gate.status == "passed"]
@@ -91,22 +103,23 @@ def gates(ran: Iterable[Gate], symbols: Symbols) -> list[Remark]:
     word = f"all {len(ran)} passed" if len(ran) > 1 else "passed"
     if len(passed) < len(ran):
         word = f"{len(ran) - len(passed)} of {len(ran)} did not pass"
-    remark = Remark("gates", f"{word}{symbols.dot}{seconds}", "" if passed == ran else "bad")
+    remark = Remark(
+        "gates", f"{word}{symbols.dot}{seconds}", "" if len(passed) == len(ran) else "bad"
+    )
     return [remark] + [
         Remark(
             gate.status,
-            f"{clean(gate.node_id)}" + (f": {gate_line}" if gate_line else ""),
+            clean(gate.node_id) + (f": {line}" if (line := first_line(gate.message)) else ""),
             _PAINTS.get(gate.status, "warn"),
         )
         for gate in ran
-        if gate.status != "passed"
-        for gate_line in [clean(gate.message.strip().splitlines()[0]) if gate.message else ""]
+        if gate.status != "passed" and gate.node_id not in told
     ]
 
 
 def _is_repetition(section: Section) -> bool:
     """Tell whether nothing was executed: the best is then the very run that was the best."""
-    return all(run.status == "duplicate" for run in section.assessment.runs)
+    return all(run.status in NOT_STARTED for run in section.assessment.runs)
 
 
 def findings(folded: Sequence[FoldedFinding], symbols: Symbols) -> list[Remark]:
@@ -125,12 +138,11 @@ def findings(folded: Sequence[FoldedFinding], symbols: Symbols) -> list[Remark]:
 
 def describe_finding(finding: Finding) -> str:
     """Return a finding's place, message and measure in one sentence."""
-    told = finding.location.lower() in finding.message.lower()
-    place = "" if told else f"{clean(finding.location)}: "
+    place = "" if finding.tells_its_place else f"{clean(finding.location)}: "
     details = [
         f"{word} {shown}"
         for word, pairs in (("measured", finding.measured), ("limit", finding.threshold))
-        if (shown := _pairs(pairs))
+        if not finding.tells_its_measure and (shown := _pairs(pairs))
     ]
     return f"{place}{clean(finding.message)}" + (f" ({'; '.join(details)})" if details else "")
 
@@ -143,21 +155,35 @@ def finding_label(finding: Finding) -> tuple[str, Paint]:
     return f"{finding.code} {finding.severity}", paint
 
 
+def finding_below(finding: Finding) -> str:
+    """Return what stands below a finding: the reason of its waiver, else its fix, if any."""
+    if finding.waiver:
+        return f"waived: {clean(finding.waiver)}"
+    return f"fix: {clean(finding.fix)}" if finding.fix else ""
+
+
 def _finding(group: Sequence[FoldedFinding], symbols: Symbols) -> Remark:
     first = group[0]
     label, paint = finding_label(first.finding)
     n = len({run_id for each in group for run_id in each.run_ids})
     runs = f"{symbols.dot}{count(n, 'run')}" if n > 1 else ""
-    others = dict.fromkeys(
+    places = dict.fromkeys(
         clean(each.finding.location) for each in group[1:] if each.finding.location
     )
-    others.pop(clean(first.finding.location), None)
-    more = f" Likewise {listing(list(others), _MOST_PLACES)}." if others else ""
-    waiver = first.finding.waiver
-    below = f"waived: {clean(waiver)}" if waiver else f"fix: {clean(first.finding.fix)}"
-    if not waiver and not first.finding.fix:
-        below = ""
-    return Remark(label, describe_finding(first.finding) + more + runs, paint, below)
+    places.pop(clean(first.finding.location), None)
+    more = f" Likewise {_listed(list(places))}." if places else ""
+    text = describe_finding(first.finding) + more + runs
+    return Remark(label, text, paint, finding_below(first.finding))
+
+
+def _listed(places: Sequence[str]) -> str:
+    """Return ``columns 'a', 'b', 'c' and 2 more``."""
+    found = [_NUMBERED.match(place) for place in places]
+    kinds = {each["kind"] if each else "" for each in found}
+    if len(places) == 1 or len(kinds) > 1 or "" in kinds:
+        return listing(places, _MOST_PLACES)
+    names = [each["name"] for each in found if each]
+    return f"{plural(kinds.pop())} {listing(names, _MOST_PLACES, ', ')}"
 
 
 def _pairs(pairs: Mapping[str, object]) -> str:
@@ -218,8 +244,9 @@ def _folds(folds: Sequence[Fold], symbols: Symbols) -> list[Remark]:
 
 def _fold(fold: Fold, symbols: Symbols) -> Remark:
     n = count(len(fold.run_ids), "run")
-    # What is blocked is told by its cause; which parameters it would have had helps nobody.
-    details = [each for each in fold.details if each] if fold.label != "blocked" else []
+    details = [each for each in fold.details if each]
+    if fold.label == "blocked" and details:
+        n = f"{n} with {details.pop()}"
     parts = [f"{n}: {fold.text}" if fold.text else n]
     if details:
         parts.append(listing(details))
@@ -232,10 +259,10 @@ def _duplicates(section: Section, symbols: Symbols) -> list[Remark]:
     n = section.outcomes.get("duplicate", 0)
     if not n:
         return []
-    saved = duration(section.assessment.saved_seconds)
     text = f"{count(n, 'run')} not trained again"
-    if section.assessment.saved_seconds:
-        text += f"{symbols.dot}{saved} saved"
+    saved = section.assessment.saved_seconds
+    if saved >= _WORTH_SAVING:
+        text += f"{symbols.dot}{duration(saved)} saved"
     return [Remark("duplicates", text, "dim")]
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_kepler.reports.layout import (
@@ -15,15 +18,17 @@ from pytest_kepler.reports.layout import (
     symbols_for,
     wrap,
 )
-from pytest_kepler.reports.remarks import describe_finding, finding_label
+from pytest_kepler.reports.remarks import describe_finding, finding_below, finding_label
 from pytest_kepler.reports.wording import (
     age,
     clean,
     count,
     date,
     duration,
+    first_line,
     metric_text,
     number,
+    settings,
     short,
     utc,
     value,
@@ -35,7 +40,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from pytest_kepler.records import Finding, Run
-    from pytest_kepler.reports.layout import Paint
+    from pytest_kepler.reports.layout import Paint, Symbols
 
 _INDENT: Final = "  "
 _MOST_NAME: Final = 30
@@ -50,6 +55,8 @@ _STATUS: Final[dict[str, Paint]] = {
     "duplicate": "dim",
 }
 _KILO: Final = 1024
+#: Kinds of datasets whose shape is how many they hold.
+_CONTAINERS: Final = frozenset({"tuple", "list", "dict"})
 
 
 def render_run(
@@ -118,7 +125,9 @@ def _head(run: Run, n_duplicates: int, style: Style, now: datetime | None) -> li
     if run.why_new:
         facts.append(f"new: {clean(run.why_new).removeprefix('new: ')}")
     lines += wrap(dot.join(filter(None, facts)), style.width, first=_INDENT, rest=_INDENT * 2)
-    for line in run.message.splitlines():
+    # The findings that blocked a run are told below.
+    message = first_line(run.message) if run.status == "blocked" else run.message
+    for line in message.splitlines():
         lines += [
             style.paint(each, "bad" if run.status in {"failed", "error"} else "dim")
             for each in wrap(clean(line), style.width, first=_INDENT, rest=_INDENT * 2)
@@ -134,7 +143,7 @@ def _pairs(title: str, pairs: Mapping[str, object], style: Style) -> list[str]:
     shown = {
         clean(name): text
         for name, item in pairs.items()
-        if (text := value(item)) not in {"", "None"}
+        if (text := _value(item)) not in {"", "None"}
     }
     if not shown:
         return []
@@ -147,6 +156,10 @@ def _pairs(title: str, pairs: Mapping[str, object], style: Style) -> list[str]:
     return lines
 
 
+def _value(item: object) -> str:
+    return settings(item) if isinstance(item, Mapping) else value(item)
+
+
 def _list(title: str, items: Iterable[str], style: Style) -> list[str]:
     lines = [
         line for item in items for line in wrap(item, style.width, first=_INDENT, rest=_INDENT * 2)
@@ -154,37 +167,68 @@ def _list(title: str, items: Iterable[str], style: Style) -> list[str]:
     return [*_title(title, style), *lines] if lines else []
 
 
+@dataclass(frozen=True, slots=True)
+class _Metric:
+    """A line about a metric: its last value, its spread, and the curve or the folds behind it."""
+
+    name: str
+    text: str
+    spread: str = ""
+    values: Sequence[float] = ()
+    unit: str = "step"
+
+
+def _metrics(
+    metrics: Mapping[str, float], curves: Mapping[str, Sequence[float]], symbols: Symbols
+) -> list[_Metric]:
+    """Return the metrics as logged; what cross-validation logs beside a mean is in its line."""
+    folded = {name for name in metrics if f"{name}_fold" in curves and f"{name}_std" in metrics}
+    beside = {f"{name}{end}" for name in folded for end in ("_fold", "_std")}
+    found = []
+    for name in dict.fromkeys([*metrics, *curves]):
+        if name in beside:
+            continue
+        values = curves.get(name, ())
+        text = metric_text(metrics[name] if name in metrics else values[-1])
+        if name in folded:
+            spread = f"{symbols.spread}{number(metrics[f'{name}_std'], digits=2)}"
+            found.append(_Metric(name, text, spread, curves[f"{name}_fold"], "fold"))
+        else:
+            found.append(_Metric(name, text, "", values))
+    return found
+
+
 def _curves(
     metrics: Mapping[str, float],
     curves: Mapping[str, Sequence[tuple[int | None, float]]],
     style: Style,
 ) -> list[str]:
-    names = list(dict.fromkeys([*metrics, *curves]))
-    if not names:
+    values = {name: [each for _, each in points] for name, points in curves.items() if points}
+    found = _metrics(metrics, values, style.symbols)
+    if not found:
         return []
-    name_width = min(max(map(cells, names)), _MOST_NAME)
-    last = {
-        name: metric_text(metrics[name] if name in metrics else curves[name][-1][1])
-        for name in names
-        if name in metrics or curves[name]
-    }
-    value_width = max(map(len, last.values()), default=0)
+    name_width = min(max(cells(clean(each.name)) for each in found), _MOST_NAME)
+    text_width = max(len(each.text) for each in found)
+    spread_width = max(len(each.spread) for each in found)
     lines = _title("metrics", style)
-    for name, text in last.items():
-        label = pad(clip(clean(name), name_width, style.symbols.more), name_width)
-        line = f"{_INDENT}{label}  {pad(text, value_width, right=True)}"
-        values = [each for _, each in curves.get(name, ())]
-        lines.append(line + _curve(values, style, style.width - len(line)))
+    for each in found:
+        label = pad(clip(clean(each.name), name_width, style.symbols.more), name_width)
+        text = pad(each.text, text_width, right=True) + pad(each.spread, spread_width)
+        line = f"{_INDENT}{label}  {text}"
+        lines.append((line + _curve(each, style, style.width - cells(line))).rstrip())
     return lines
 
 
-def _curve(values: Sequence[float], style: Style, room: int) -> str:
+def _curve(metric: _Metric, style: Style, room: int) -> str:
+    values = metric.values
     if len(values) <= 1:
         return ""
-    finite = [each for each in values if abs(each) < float("inf")]
-    about = f"  {len(values)} steps"
-    if finite:
-        about += f", {number(min(finite))} to {number(max(finite))}"
+    finite = [each for each in values if math.isfinite(each)]
+    low, high = number(min(finite, default=None)), number(max(finite, default=None))
+    about = "  " + count(len(values), metric.unit)
+    if low == high:
+        return f"{about}, all {low}" if low and len(finite) == len(values) else about
+    about += f", {low} to {high}"
     width = min(room - len(about) - 2, _MOST_CURVE)
     if width < _LEAST_CURVE:
         return ""
@@ -192,8 +236,9 @@ def _curve(values: Sequence[float], style: Style, room: int) -> str:
 
 
 def _findings(findings: Iterable[Finding], style: Style) -> list[str]:
-    lines = []
-    for finding in findings:
+    """Return every finding; those that follow each other with the same fix share it."""
+    found, lines = list(findings), []
+    for finding, follower in zip_longest(found, found[1:]):
         label, paint = finding_label(finding)
         first, *rest = wrap(
             f"{label}  {describe_finding(finding)}",
@@ -202,9 +247,9 @@ def _findings(findings: Iterable[Finding], style: Style) -> list[str]:
             rest=_INDENT * 3,
         )
         lines += [first.replace(label, style.paint(label, paint), 1), *rest]
-        below = f"waived: {finding.waiver}" if finding.waiver else f"fix: {finding.fix}"
-        if finding.waiver or finding.fix:
-            lines += wrap(clean(below), style.width, first=_INDENT * 3, rest=_INDENT * 4)
+        below = finding_below(finding)
+        if below and (follower is None or finding_below(follower) != below):
+            lines += wrap(below, style.width, first=_INDENT * 3, rest=_INDENT * 4)
     return [*_title("checks", style), *lines] if lines else []
 
 
@@ -227,7 +272,9 @@ def _model(model: Mapping[str, Any]) -> str:
 def _dataset(dataset: Mapping[str, Any]) -> str:
     shape = dataset.get("shape")
     text = str(dataset.get("name") or dataset.get("kind"))
-    if isinstance(shape, list | tuple) and shape:
+    if dataset.get("kind") in _CONTAINERS and shape:
+        text += f", {count(shape[0], 'part')}"
+    elif isinstance(shape, list | tuple) and shape:
         text += " " + " x ".join(map(str, shape))
     size = f", {_size(dataset['n_bytes'])}" if dataset.get("n_bytes") else ""
     content = f", content {short(str(dataset['data_hash']))}" if dataset.get("data_hash") else ""

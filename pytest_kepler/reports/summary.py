@@ -7,8 +7,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from pytest_kepler.records import COUNTED, EMPTY
-from pytest_kepler.reports.wording import first_line, settings, utc
+from pytest_kepler.records import COUNTED, EMPTY, NOT_STARTED
+from pytest_kepler.reports.wording import first_line, listing, settings, utc
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -20,8 +20,8 @@ _RUN_ID: Final = re.compile(r"\brun ([0-9a-f]{4,})\b")
 #: Each run that was never tried names its own parameters; as a reason they are one.
 _UNTRIED: Final = re.compile(r"^(parameters not run before) \(.*\)$")
 _SEVERITIES: Final = ("error", "warning", "note")
-#: Runs that were never begun have no reason to be new.
-_NOT_STARTED: Final = frozenset({"duplicate", "blocked", "pruned", "skipped"})
+#: What stands between the causes in the message of a blocked run.
+_BETWEEN_CAUSES: Final = "; "
 #: The order in which what gave no number is told.
 _TROUBLE: Final = (
     "blocked",
@@ -61,7 +61,7 @@ class Fold:
     """Several runs that the same is said of.
 
     ``label`` is a status, or ``new`` for a reason why runs are new; ``details`` are the
-    parameters of the runs.
+    parameters of the runs, of blocked ones those that they all share.
     """
 
     label: str
@@ -87,7 +87,7 @@ class Section:
     assessment : Assessment
         The experiment, judged.
     rows : tuple of Configuration
-        Those with numbers, best first.
+        Those with a run that passed, best first.
     varying, metrics : tuple of str
         The parameters that differ between the rows; the metrics, the headline metric first.
     fixed : mapping
@@ -103,6 +103,8 @@ class Section:
         What checks reported, errors first.
     notes : tuple of Note
         On the experiment or on its runs.
+    failed_gates : frozenset of str
+        The sanity tests whose failure the troubles tell.
     """
 
     assessment: Assessment
@@ -116,6 +118,7 @@ class Section:
     news: tuple[Fold, ...] = ()
     findings: tuple[FoldedFinding, ...] = ()
     notes: tuple[Note, ...] = ()
+    failed_gates: frozenset[str] = frozenset()
 
     @property
     def newest(self) -> Run:
@@ -193,15 +196,15 @@ def session_report(  # noqa: PLR0913  # one argument for each of the journal's l
     notes : iterable of Note, optional
         On runs and experiments.
     """
-    found = list(findings)
-    sections = _sections(assessments, found, list(notes))
+    found, ran = list(findings), tuple(gates)
+    sections = _sections(assessments, found, list(notes), ran)
     return SessionReport(
         journal=journal,
         now=now,
         sections=tuple(sections),
         shared=tuple(shared),
         session_id=session_id,
-        gates=tuple(gates),
+        gates=ran,
         findings=_fold_findings([each for each in found if not each[0]]),
     )
 
@@ -235,14 +238,16 @@ def _sections(
     assessments: Iterable[Assessment],
     findings: Sequence[tuple[str, Finding]],
     notes: Sequence[Note],
+    gates: Sequence[Gate] = (),
 ) -> list[Section]:
-    return [_section(assessment, findings, notes) for assessment in assessments]
+    return [_section(assessment, findings, notes, gates) for assessment in assessments]
 
 
 def _section(
     assessment: Assessment,
     findings: Sequence[tuple[str, Finding]],
     notes: Sequence[Note],
+    gates: Sequence[Gate],
 ) -> Section:
     found = assessment.configurations
     ids = {run.run_id for run in assessment.runs}
@@ -255,7 +260,7 @@ def _section(
     ]
     return Section(
         assessment=assessment,
-        rows=tuple(each for each in found if each.statistics),
+        rows=tuple(each for each in found if set(each.outcomes) & set(COUNTED)),
         varying=varying,
         metrics=_metrics(assessment),
         fixed=fixed,
@@ -263,11 +268,17 @@ def _section(
         outcomes=Counter(
             "duplicate" if run.status == "duplicate" else outcome for run, outcome, _ in newest
         ),
-        troubles=_troubles([(run, outcome) for run, outcome, _ in newest], fixed),
-        news=_news([run for run, outcome, _ in newest if outcome not in _NOT_STARTED]),
+        troubles=_troubles([(run, outcome) for run, outcome, _ in newest], fixed, gates),
+        news=_news([run for run, outcome, _ in newest if outcome not in NOT_STARTED]),
         findings=_fold_findings([each for each in findings if each[0] in ids]),
         notes=tuple(
             note for note in notes if note.about == assessment.experiment or note.about in ids
+        ),
+        failed_gates=frozenset(
+            gate.node_id
+            for gate in gates
+            for run, outcome, _ in newest
+            if outcome == "blocked" and _failure_of(gate) in run.message.split(_BETWEEN_CAUSES)
         ),
     )
 
@@ -283,18 +294,25 @@ def _differing(params: Sequence[Mapping[str, object]]) -> tuple[tuple[str, ...],
 def _metrics(assessment: Assessment) -> tuple[str, ...]:
     """Return the headline metric, those with a threshold, then what most runs logged.
 
-    What cross-validation logs beside a mean (``x_fold``, ``x_std`` beside ``x``) is no column.
+    What cross-validation logs beside a mean (``x_fold``, ``x_std`` beside ``x``) is no column,
+    unless there is a threshold for it.
     """
     logged = Counter(name for each in assessment.configurations for name in each.statistics)
-    for name in list(logged):
-        if f"{name}_fold" in logged and f"{name}_std" in logged:
-            del logged[f"{name}_fold"], logged[f"{name}_std"]
     first = [assessment.spec.metric or "", *(each.metric for each in assessment.thresholds)]
-    rest = sorted(logged, key=lambda name: -logged[name])  # stable: as logged
+    beside = {
+        part
+        for name in logged
+        if {f"{name}_fold", f"{name}_std"} <= logged.keys()
+        for part in (f"{name}_fold", f"{name}_std")
+    }
+    rest = sorted(logged.keys() - beside, key=list(logged).index)
+    rest.sort(key=lambda name: -logged[name])
     return tuple(dict.fromkeys(name for name in (*first, *rest) if name in logged))
 
 
-def _troubles(runs: Sequence[tuple[Run, str]], fixed: Mapping[str, object]) -> tuple[Fold, ...]:
+def _troubles(
+    runs: Sequence[tuple[Run, str]], fixed: Mapping[str, object], gates: Sequence[Gate]
+) -> tuple[Fold, ...]:
     groups: dict[tuple[str, str], list[Run]] = {}
     for run, outcome in runs:
         if outcome not in COUNTED:
@@ -304,12 +322,9 @@ def _troubles(runs: Sequence[tuple[Run, str]], fixed: Mapping[str, object]) -> t
     folds = [
         Fold(
             label=outcome,
-            text=text,
+            text=_causes(text, group[0], gates) if outcome == "blocked" else text,
             run_ids=tuple(run.run_id for run in group),
-            details=tuple(
-                settings(run.params, [name for name in run.params if name not in fixed])
-                for run in group
-            ),
+            details=_details(group, fixed, is_blocked=outcome == "blocked"),
         )
         for (outcome, text), group in groups.items()
     ]
@@ -317,6 +332,35 @@ def _troubles(runs: Sequence[tuple[Run, str]], fixed: Mapping[str, object]) -> t
     return tuple(
         sorted(folds, key=lambda fold: (places.get(fold.label, len(places)), -len(fold.run_ids)))
     )
+
+
+def _details(
+    runs: Sequence[Run], fixed: Mapping[str, object], *, is_blocked: bool
+) -> tuple[str, ...]:
+    """Return the parameters of each run; of blocked ones what sets them all apart, as a cause."""
+    if is_blocked:
+        shared = _differing([run.params for run in runs])[1]
+        return (settings(shared, [name for name in shared if name not in fixed]),)
+    return tuple(
+        settings(run.params, [name for name in run.params if name not in fixed]) for run in runs
+    )
+
+
+def _failure_of(gate: Gate) -> str:
+    """Return how the message of a blocked run names this sanity test as a cause."""
+    return f"{gate.node_id} failed"
+
+
+def _causes(text: str, run: Run, gates: Sequence[Gate]) -> str:
+    """Return why a run was blocked, with what its sanity tests said, the others as they are."""
+    said = {_failure_of(gate): first_line(gate.message) for gate in gates}
+    file = f"{run.node_id.partition('::')[0]}::"
+    causes = [
+        # The file of the experiment stands in the title above.
+        cause.removeprefix(file) + (f" ({said[cause]})" if said.get(cause) else "")
+        for cause in text.split(_BETWEEN_CAUSES)
+    ]
+    return listing(causes)
 
 
 def _news(runs: Sequence[Run]) -> tuple[Fold, ...]:

@@ -37,7 +37,11 @@ _WORDS: Final = {"passed": "new"}
 def results_table(
     section: Section, symbols: Symbols, *, now: datetime | None = None, most: int = MOST_ROWS
 ) -> Table:
-    """Return an experiment's table: only parameters that differ, replicates folded.
+    """Return an experiment's table: only what differs, replicates folded.
+
+    The spread of the headline metric is the standard deviation over replicates; where there are
+    none, that over the folds of a cross-validation. A metric that is the same in all rows, or
+    the same as the one of another column, is no column, unless there is a threshold for it.
 
     Parameters
     ----------
@@ -53,9 +57,11 @@ def results_table(
     """
     head, tail = _ends(section, most)
     shown = [*head, *tail]
-    metrics = [name for name in section.metrics if not _is_time(name)]
-    columns = [Column("")]
-    body = [[_star(each, section, symbols) for each in shown]]
+    metrics = _worth_a_column(section, shown, symbols)
+    columns, body = [], []
+    if section.assessment.best:
+        columns.append(Column(""))
+        body.append([_star(each, section, symbols) for each in shown])
     for place, name in enumerate(section.varying, start=1):
         texts = [value(each.params[name]) if name in each.params else "" for each in shown]
         columns.append(Column(clean(name), right=_all_numbers(shown, name), rank=-place))
@@ -146,9 +152,8 @@ def _best(section: Section, symbols: Symbols) -> str:
     assessment = section.assessment
     if assessment.best is None or assessment.spec.metric is None:
         return "" if assessment.spec.metric is None else f"no {assessment.spec.metric} yet"
-    statistic = assessment.best.statistics[assessment.spec.metric]
-    spread = f"{symbols.spread}{number(statistic.std, digits=2)}" if statistic.std else ""
-    return f"{clean(assessment.spec.metric)} {number(statistic.mean)}{spread}"
+    (text,) = _metric_cells([assessment.best], assessment.spec.metric, symbols, spread=True)
+    return f"{clean(assessment.spec.metric)} {text}"
 
 
 def _goals(section: Section, symbols: Symbols) -> str:
@@ -227,16 +232,40 @@ def _metric_cells(
     places = decimals(each.mean for each in found if each)
     means = [aligned(each.mean, places) if each else "" for each in found]
     spreads = [
-        symbols.spread + aligned(each.std, places)
-        if spread and each and each.std is not None and math.isfinite(each.std)
+        symbols.spread + aligned(std, places)
+        if spread and std is not None and math.isfinite(std)
         else ""
-        for each in found
+        for std in (_std(each, name) for each in shown)
     ]
     left, right = max(map(cells, means), default=0), max(map(cells, spreads), default=0)
     return [
         pad(mean, left, right=True) + pad(each, right)
         for mean, each in zip(means, spreads, strict=True)
     ]
+
+
+def _std(each: Configuration, name: str) -> float | None:
+    """Return the spread over replicates, or that over folds where one run has several."""
+    found = each.statistics.get(name)
+    if found is None or found.std is not None:
+        return found.std if found else None
+    folds = each.statistics.get(f"{name}_std") if f"{name}_fold" in each.statistics else None
+    return folds.mean if folds else None
+
+
+def _worth_a_column(
+    section: Section, shown: Sequence[Configuration], symbols: Symbols
+) -> list[str]:
+    asked = {section.assessment.spec.metric, *(one.metric for one in section.assessment.thresholds)}
+    seen: set[tuple[str, ...]] = set()
+    names = []
+    for name in section.metrics:
+        texts = tuple(_metric_cells(shown, name, symbols, spread=False))
+        tells_apart = len(shown) == 1 or len(set(texts)) > 1
+        if name in asked or (tells_apart and texts not in seen and not _is_time(name)):
+            names.append(name)
+        seen.add(texts)
+    return names
 
 
 def _state(each: Configuration, now: datetime | None) -> str:

@@ -96,7 +96,7 @@ def _session(report: SessionReport, style: Style) -> list[str]:
     for section in report.sections:
         lines += [*_section(section, report, style), ""]
     lines += _shared(report, style)
-    about = [*words.gates(report.gates, style.symbols)]
+    about = [*words.gates(report, style.symbols)]
     about += words.findings(report.findings, style.symbols)
     return [*lines, *_remarks(about, style), *_footer(report, style)]
 
@@ -136,9 +136,10 @@ def _section(section: Section, report: Report, style: Style) -> list[str]:
     ]
     if section.rows:
         table = results_table(section, style.symbols, now=None if is_session else report.now)
-        lines += ["", *draw(table, style, indent=_INDENT), ""]
+        lines += ["", *draw(table, style, indent=_INDENT)]
     found = words.remarks(section, style.symbols, report.now, is_session=is_session)
-    return [*lines, *_remarks(found, style)]
+    below = _remarks(found, style)
+    return [*lines, *([""] if below and section.rows else []), *below]
 
 
 def _title(experiment: str, style: Style) -> str:

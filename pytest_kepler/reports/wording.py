@@ -31,8 +31,14 @@ def clean(text: str) -> str:
 
 def count(n: int, noun: str) -> str:
     """Return ``1 run``, ``3 runs``."""
-    plural = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
-    return f"{n:,} {noun if n == 1 else plural}"
+    return f"{n:,} {noun if n == 1 else plural(noun)}"
+
+
+def plural(noun: str) -> str:
+    """Return ``runs``, ``classes``, ``entries``."""
+    if noun.endswith("y"):
+        return noun[:-1] + "ies"
+    return noun + ("es" if noun.endswith(("s", "x")) else "s")
 
 
 def number(value: float | None, *, digits: int = _DIGITS, none: str = "") -> str:
@@ -150,10 +156,10 @@ def first_line(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     line = next((each[1:].strip() for each in lines if each.startswith("E  ")), "")
     line = line or (lines[0] if lines else "")
-    return clean(line.removeprefix("AssertionError: "))
+    return clean(line.removeprefix("AssertionError: ").removeprefix("Failed: ").removesuffix(":"))
 
 
-def listing(items: Sequence[str], most: int = 3) -> str:
+def listing(items: Sequence[str], most: int = 3, separator: str = "; ") -> str:
     """Return ``a; b; c and 4 more``."""
     rest = len(items) - most
-    return "; ".join(items[:most]) + (f" and {rest} more" if rest > 0 else "")
+    return separator.join(items[:most]) + (f" and {rest} more" if rest > 0 else "")

@@ -618,7 +618,7 @@ TESTS: Final = [
     ),
     Edit(
         "a renamed module",
-        (("lab/core.py", "lab import late", "lab import tardy"),),
+        (("lab/core.py", "lab import late", "lab import tardy as late"),),
         frozenset({"test_lazy"}),
         does=lambda folder: _move(folder, "lab/late.py", "lab/tardy.py"),
     ),
@@ -848,6 +848,51 @@ FIXTURES: Final = [
     ),
 ]
 
+KINDS: Final = [
+    _one(
+        "a class of a nearer conftest",
+        "near/conftest.py",
+        "_layers = [object]",
+        "_layers = [object, object]",
+        "test_near",
+    ),
+    _one(
+        "a method of it",
+        "near/conftest.py",
+        "return len(self._layers)",
+        "return -len(self._layers)",
+        "test_near",
+    ),
+    _one("a comment of it", "near/conftest.py", "_layers = [object]", "_layers = [object]  # one"),
+    _one(
+        "the order of equal files",
+        "near/test_near.py",
+        '["one.txt", "same.txt"]',
+        '["same.txt", "one.txt"]',
+    ),
+    _one(
+        "what of two equal files is opened",
+        "near/test_near.py",
+        '["one.txt", "same.txt"]',
+        '["one.txt", "other.txt"]',
+        "test_named[other.txt]",
+    ),
+    _one(
+        "a mixed-in fixture of a class",
+        "near/test_near.py",
+        "return 11",
+        "return 12",
+        "test_in_class",
+    ),
+    _one(
+        "a property of a fixture's object",
+        "near/conftest.py",
+        "self.size = 2",
+        "self.size = 3",
+        "test_near",
+    ),
+]
+
 FRAMES: Final = [
     _one("a frame's cell", "test_frames.py", "2.5]", "2.6]", "test_frame"),
     _one("a frame's missing value", "test_frames.py", '"y", None', '"y", "z"', "test_frame"),
@@ -863,11 +908,12 @@ FRAMES: Final = [
     _one("an index", "test_frames.py", "2.5]})", "2.5]}, index=[5, 6, 7])", "test_frame"),
     _one("the same index", "test_frames.py", "2.5]})", "2.5]}, index=pd.RangeIndex(3))"),
     _one("a copy", "test_frames.py", "2.5]})", "2.5]}).copy()"),
-    _one(
+    Edit(
         "pieces joined",
-        "test_frames.py",
-        "    return pd.DataFrame({",
-        "    return (lambda f: pd.concat([f[:1], f[1:]]))(pd.DataFrame({",
+        (
+            ("test_frames.py", "return pd.DataFrame({", "whole = pd.DataFrame({"),
+            ("test_frames.py", "2.5]})", "2.5]})\n    return pd.concat([whole[:1], whole[1:]])"),
+        ),
     ),
     _one(
         "the order of categories",
@@ -952,6 +998,7 @@ def _in(edits: list[Edit], *files: str) -> list[Edit]:
 
 EDITS: Final = [
     *_in([*FUNCTIONS, *CONSTANTS, *WRAPPERS, *OBJECTS, *FIXTURES], *PLAIN_FILES),
+    *_in(KINDS, "near", "test_data.py"),
     *TESTS,
     *_in(FRAMES, "test_frames.py", "test_data.py"),
     *_in(MODELS, "test_models.py"),

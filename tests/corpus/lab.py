@@ -1008,6 +1008,54 @@ def test_estimator_param(experiment, estimator_param):
     experiment.log(score=estimator_param.alpha)
 """
 
+NEAR_CONFTEST = """
+import pytest
+
+
+class Net:
+    _layers = [object]
+
+    def __init__(self):
+        self.size = 2
+
+    def depth(self):
+        return len(self._layers)
+
+
+@pytest.fixture
+def net():
+    return Net()
+"""
+
+NEAR = """
+import pytest
+
+
+def gate():
+    return pytest.mark.experiment(metric="score", gate=False)
+
+
+@gate()
+def test_near(experiment, net):
+    experiment.log(score=net.depth())
+
+
+@gate()
+@pytest.mark.parametrize("name", ["one.txt", "same.txt"])
+def test_named(experiment, name):
+    experiment.log(score=len(name))
+
+
+class TestNear:
+    @pytest.fixture
+    def eleven(self):
+        return 11
+
+    @gate()
+    def test_in_class(self, experiment, eleven):
+        experiment.log(score=eleven)
+"""
+
 FILES: Final = {
     "pytest.ini": "\n[pytest]\npythonpath = .\n",
     "lab/__init__.py": INIT,
@@ -1022,6 +1070,10 @@ FILES: Final = {
     "declared/one.txt": "one\n",
     "table.csv": "a,b\n1,2\n3,4\n",
     "conftest.py": CONFTEST,
+    "one.txt": "same\n",
+    "same.txt": "same\n",
+    "near/conftest.py": NEAR_CONFTEST,
+    "near/test_near.py": NEAR,
     "test_code.py": CODE,
     "test_objects.py": OBJECTS,
     "test_data.py": DATA,

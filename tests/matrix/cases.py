@@ -197,12 +197,12 @@ def _usual() -> list[Case]:
         ),
         Case(
             "a rootdir",
-            "--rootdir=. -c train/other.ini train",
+            "--rootdir=. -c other.ini train",
             4,
             2,
             3,
             1,
-            files=FILES | {"train/other.ini": "[pytest]\n"},
+            files=FILES | {"other.ini": "[pytest]\n"},
         ),
         Case("only warned of", "--kepler-gate=warn", 6, 0, 3, 1),
         Case("the first failure ends it", "-x -m experiment -k 'good or digits'", 4, 0, 2, 0),
@@ -241,10 +241,34 @@ _DIGITS: Final = "@pytest.mark.sanity\ndef test_digits(digits, trace):\n"
 _BODY: Final = "    assert len(digits) == 2\n    trace()"
 
 
+_FLAKY: Final = """    import pathlib
+
+    flag = pathlib.Path(__file__).with_name("flag")
+    is_first = not flag.exists()
+    flag.touch()
+    assert not is_first
+    trace()"""
+
+
 def _states() -> list[Case]:
     """Return the states of the gate of the digits."""
     passes = {"trained": 2, "blocked": 0, "status": 0}
+    flaky = {**passes, "is_rerun": True}
+    one = "train/test_train.py::test_digits"
     return [
+        _gate("passes when it is run anew", _BODY, _FLAKY, arguments=f"--reruns 1 {one}", **flaky),
+        _gate(
+            "passes when it is run anew", _BODY, _FLAKY, arguments=f"-n 2 --reruns 1 {one}", **flaky
+        ),
+        _gate("passes only later", _BODY, _FLAKY, arguments=one),
+        _gate(
+            "hits the first failure, stepwise",
+            _BODY,
+            "    assert False",
+            arguments=f"--sw {one}",
+            blocked=0,
+            status=2,
+        ),
         _gate("fails", _BODY, "    assert False"),
         _gate("raises", _BODY, "    1 / 0"),
         _gate(

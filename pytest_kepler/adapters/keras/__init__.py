@@ -1,0 +1,1 @@
+"""Keras 3: a view for the checks, training for tracking."""

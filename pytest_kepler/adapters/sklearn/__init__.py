@@ -1,0 +1,1 @@
+"""scikit-learn: a view for the checks, training for tracking."""

@@ -801,7 +801,7 @@ def test_lambdas_on_one_line_are_told_apart_without_columns(tmp_path):
     )
     for options in ([], ["-X", "no_debug_ranges"]):
         command = [sys.executable, *options, "-B", "-c", script, str(tmp_path)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
         assert done.stdout.strip() == "2"
 
 
@@ -830,7 +830,7 @@ def test_another_python_gives_the_same_hash(version, original, tmp_path):
     probe = "import sys, pytest, xxhash; sys.exit(sys.version_info < (3, 11))"
     if python is None:
         pytest.skip(f"no Python {version} here")
-    if subprocess.run([python, "-c", probe], check=False, capture_output=True).returncode:  # noqa: S603
+    if subprocess.run([python, "-c", probe], check=False, capture_output=True).returncode:
         pytest.skip(f"Python {version} has no pytest")
     script = (
         "import sys; sys.path[:0] = sys.argv[1:3]\n"
@@ -840,7 +840,7 @@ def test_another_python_gives_the_same_hash(version, original, tmp_path):
     )
     root = Path(sys.modules["pytest_kepler"].__file__).parents[1]
     command = [python, "-B", "-c", script, str(root), str(write(tmp_path))]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == original[SVM].hash
 
 
@@ -881,7 +881,7 @@ def test_a_class_of_one_of_two_modules_of_one_name_counts_by_its_own_text(tmp_pa
 
 
 def write_text(path, text):
-    path.parent.mkdir(parents=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     return path
 
@@ -893,25 +893,29 @@ def load_as(name, path):
     return module
 
 
+def hash_of(folder, **texts):
+    for name, text in texts.items():
+        write_text(folder / f"{name.replace('__', '/', 1)}.py", text)
+    return read(folder, "test_svm").hash
+
+
 @pytest.mark.parametrize("name", ["setup_module", "setUpModule", "setup_function"])
 def test_what_pytest_calls_before_the_tests_of_a_module_counts(name, tmp_path):
-    text = f"STATE = {{}}\ndef {name}():\n    STATE['a'] = 1\ndef test_svm():\n    return STATE\n"
-    first = read(write(tmp_path / "a", ("test_project.py", text)), "test_svm")
-    edited = text.replace("= 1", "= 2")
-    second = read(write(tmp_path / "b", ("test_project.py", edited)), "test_svm")
-    assert name in first.parts
-    assert first.hash != second.hash
+    text = f"S = {{}}\ndef {name}():\n    S['a'] = 1\ndef test_svm():\n    return S\n"
+    first = hash_of(tmp_path / "a", test_project=text)
+    assert first != hash_of(tmp_path / "b", test_project=text.replace("= 1", "= 2"))
 
 
 def test_the_package_around_a_module_imported_in_a_function_does_not_count(tmp_path):
-    def hash_of(folder, around, late):
-        files = [
-            ("kit/__init__.py", f"from kit import core\nVALUE = {around}\n"),
-            ("kit/core.py", f"def f():\n    return {around}\n"),
-            ("kit/late.py", f"def g():\n    return {late}\n"),
-            ("test_project.py", "def test_svm():\n    from kit import late\n    return late.g()\n"),
-        ]
-        return read(write(tmp_path / folder, *files), "test_svm").hash
+    test = "def test_svm():\n    from kit import late\n    return late.g()\n"
 
-    assert hash_of("a", 1, 1) == hash_of("b", 2, 1)
-    assert hash_of("c", 1, 1) != hash_of("d", 1, 2)
+    def of(folder, around, late):
+        return hash_of(
+            tmp_path / folder,
+            kit____init__=f"from kit import core\nVALUE = {around}\n",
+            kit__core=f"def f():\n    return {around}\n",
+            kit__late=f"def g():\n    return {late}\n",
+            test_project=test,
+        )
+
+    assert of("a", 1, 1) == of("b", 2, 1) != of("c", 1, 2)

@@ -114,8 +114,9 @@ def test_a_separator_stays_at_the_end_of_its_line():
 
 
 def test_the_widest_columns_give_way_first():
-    assert fit([30, 5, 20], 40) == [17, 5, 18]
-    assert fit([3, 4], 40) == [3, 4]
+    assert fit([30, 5, 20], 40, [6, 5, 6]) == [17, 5, 18]
+    assert fit([30, 5, 20], 40, [30, 5, 6]) == [30, 5, 6]
+    assert fit([3, 4], 40, [3, 4]) == [3, 4]
 
 
 def test_columns_of_the_highest_rank_go_first():

@@ -13,7 +13,7 @@ from pytest_kepler.tracking.seeding import seed_everything
 
 def draw():
     # The global generators are what is seeded.
-    return random.random(), np.random.random()  # noqa: S311, NPY002
+    return random.random(), np.random.random()  # noqa: NPY002
 
 
 def test_the_same_seed_gives_the_same_draws():
@@ -52,7 +52,7 @@ def test_nothing_is_imported_to_be_seeded():
         "seed_everything(0); "
         "print([m for m in ('numpy', 'keras', 'tensorflow', 'torch') if m in sys.modules])"
     )
-    run = subprocess.run(  # noqa: S603  # our own code
+    run = subprocess.run(  # our own code
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert run.stdout.strip() == "[]"
