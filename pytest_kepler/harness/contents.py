@@ -16,7 +16,7 @@ from pytest_kepler.errors import UnreadableValueError
 from pytest_kepler.harness.pairing import fixture_of, params_of, requested_directly
 from pytest_kepler.identity import parts
 from pytest_kepler.identity.closure import CodeReader
-from pytest_kepler.identity.fingerprint import Print, read
+from pytest_kepler.identity.fingerprint import Print, params_hash, read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -132,7 +132,14 @@ class Contents:
 
     def _param(self, value: object) -> str:
         try:
-            return self.read(value).hash
+            # A text or a path counts as such beside the file that it names: of two files of the
+            # same content the second is another case.
+            return params_hash(
+                {"": value},
+                hook=self._ask_hooks,
+                code=self._function_code,
+                root=self._config.rootpath,
+            )
         except UnreadableValueError:
             return f"unreadable:{id(value)}"  # new each time
 

@@ -23,10 +23,16 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Pairing:
-    """The answer: the gates of each experiment, and what is worth a line."""
+    """The answer: the gates of each experiment, and what is worth a line.
+
+    ``idle`` speaks of sanity tests that guard nothing, or only a part: true of the experiments
+    that were paired, and worth saying where they are all that there are. ``unguarded`` speaks of
+    experiments.
+    """
 
     gates_of: dict[pytest.Item, list[pytest.Item]] = field(default_factory=dict)
-    notices: list[str] = field(default_factory=list)
+    idle: list[str] = field(default_factory=list)
+    unguarded: list[str] = field(default_factory=list)
 
 
 def fixture_of(item: Any, name: str) -> Any:
@@ -103,7 +109,8 @@ class Pairer:
                     gates += [one for one in by_name(need, item) if one not in gates]
             guarding.update(gates)
             result.gates_of[item] = gates
-        result.notices = _notices(sanity_tests, guarding, sharing, result.gates_of, experiments)
+        result.idle = _idle(sanity_tests, guarding, sharing)
+        result.unguarded = _unguarded(result.gates_of, experiments)
         return result
 
     def subjects(self, test: Any) -> dict[str, Any]:
@@ -180,12 +187,10 @@ def _by_name(sanity_tests: Sequence[pytest.Item]) -> Callable[[Any, pytest.Item]
     return find
 
 
-def _notices(
+def _idle(
     sanity_tests: Iterable[pytest.Item],
     guarding: set[pytest.Item],
     sharing: dict[pytest.Item, str],
-    gates_of: dict[pytest.Item, list[pytest.Item]],
-    experiments: Sequence[tuple[pytest.Item, ExperimentSpec]],
 ) -> list[str]:
     lines = []
     seen: set[str] = set()
@@ -201,11 +206,17 @@ def _notices(
         elif test in sharing:
             seen.add(plain)
             lines.append(f"{plain} shares {sharing[test]}, and does not guard it")
+    return lines
+
+
+def _unguarded(
+    gates_of: dict[pytest.Item, list[pytest.Item]],
+    experiments: Sequence[tuple[pytest.Item, ExperimentSpec]],
+) -> list[str]:
     opted_out = {item for item, spec in experiments if not spec.gate}
     bare = dict.fromkeys(
         item.nodeid.partition("[")[0]
         for item, gates in gates_of.items()
         if not gates and item not in opted_out
     )
-    lines += [f"{name} has no sanity test that guards it" for name in bare]
-    return lines
+    return [f"{name} has no sanity test that guards it" for name in bare]

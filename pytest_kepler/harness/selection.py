@@ -134,7 +134,9 @@ class Selector:
         for test in finder.find(everywhere, _needed(gated.values()), items):
             known.setdefault(test.nodeid, test)
         pairing = Pairer(self.is_project).pair(list(selection.specs.items()), list(known.values()))
-        selection.notices = pairing.notices
+        selection.notices = pairing.unguarded
+        if self._is_whole(selection):
+            selection.notices = [*pairing.idle, *pairing.unguarded]
         for item, gates in pairing.gates_of.items():
             selection.gates_of[item] = [one for one in gates if one.nodeid not in finder.left_out]
             selection.gates.update((gate.nodeid, gate) for gate in selection.gates_of[item])
@@ -166,6 +168,20 @@ class Selector:
     def _is_own_fixture(self, item: Any, name: str) -> bool:
         definition = fixture_of(item, name)
         return definition is not None and self.is_project(definition)
+
+    def _is_whole(self, selection: Selection) -> bool:
+        """Tell whether the selected experiments are all that the project has, as far as is seen."""
+        config = self.session.config
+        directories = all(
+            Path(config.invocation_params.dir, arg.partition("::")[0]).is_dir()
+            for arg in config.args
+        )
+        everything = (child for children in self.captured.values() for child in children)
+        experiments = (
+            child for child in everything if isinstance(child, pytest.Item) and is_experiment(child)
+        )
+        selected = {item.nodeid for item in selection.specs}
+        return directories and all(item.nodeid in selected for item in experiments)
 
     def _count_grids(self, selection: Selection) -> None:
         names = {experiment_name(item) for item in selection.specs}

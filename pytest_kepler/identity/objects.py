@@ -143,12 +143,13 @@ class Objects:
         if is_installed(module):
             return Framed("class").text(module, cls.__qualname__).leaf()
         framed = Framed("own class").text(cls.__qualname__)
-        if self._code is not None:  # decorators and the order of members as well
+        has_source = self._code is not None
+        if self._code is not None:  # members, bases and decorators, as they are written
             framed.text("code", self._code(cls))
-        for base in cls.__bases__:
+        for base in () if has_source else cls.__bases__:
             framed.text("base").add((yield "", base))
         for name, part in sorted(vars(cls).items()):
-            if _is_code(part) or _is_setting(name, part):
+            if _is_setting(name, part) or (_is_code(part) and not has_source):
                 framed.text(name).add((yield f".{name}", part))
         return framed.leaf()
 

@@ -230,9 +230,11 @@ def test_of_names_the_subject_where_a_sanity_test_uses_more(project):
     )
     assert project.run("test_train.py").parseoutcomes()["blocked"] == 4
     project.replace("test_of.py", '(of="digits")', "")
-    result = project.run("test_train.py")
+    result = project.run("-m", "experiment")
     assert "blocked" not in result.parseoutcomes()
     assert "test_of.py::test_measured guards none" in result.stdout.str()
+    part = project.run("test_train.py")  # what it guards elsewhere cannot be seen
+    assert "guards none" not in part.stdout.str()
 
 
 def test_needs_adds_a_gate_by_name(project):

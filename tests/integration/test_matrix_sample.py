@@ -27,6 +27,7 @@ SAMPLE = [
     "is left out by --ignore",
     "a need that is deselected",
     "names of all kinds",
+    "none; the same again",
 ]
 
 

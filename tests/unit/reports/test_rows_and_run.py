@@ -47,14 +47,14 @@ def test_ids_and_times_are_shortened_before_anything_is_clipped():
 
 def test_ids_that_would_no_longer_differ_are_not_shortened():
     rows = [[f"{file}.py::test_x", "y" * 60] for file in ("one", "two")]
-    assert "one.py::te…  yyy" in render_rows(["node", "text"], [*rows, ["a", "b"]], width=40)
+    assert "one.py::test_x  yyy" in render_rows(["node", "text"], [*rows, ["a", "b"]], width=40)
 
 
 def test_what_is_the_same_in_all_rows_of_a_wide_table_is_told_once():
     rows = [[n, "x" * 50, "y" * 50, None] for n in range(2)]
     text = render_rows(["n", "a", "b", "c"], rows, width=60)
-    assert text.startswith("n\n0\n1\n\nall with a=xxx")
-    assert "c empty" in text
+    assert text.startswith("n\n0\n1\n\nall with")
+    assert f"a={'x' * 50} · b={'y' * 50} · c empty" in " ".join(text.split())
     assert max(map(cells, text.splitlines())) <= 60
 
 
