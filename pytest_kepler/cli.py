@@ -119,7 +119,11 @@ class _Adder:
 
 
 def _path(options: argparse.Namespace) -> Path:
-    return find_journal(Path.cwd(), None, options.journal)
+    path = find_journal(Path.cwd(), None, options.journal)
+    if options.journal and not Journal(path).exists():
+        msg = f"There is no journal at {path}."
+        raise KeplerUsageError(msg)
+    return path
 
 
 def _look(options: argparse.Namespace) -> Look:

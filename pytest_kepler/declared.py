@@ -42,6 +42,10 @@ def dataset(
     KeplerUsageError
         If neither is given, or one has the wrong type.
     """
+    bare: object = files
+    if callable(bare):
+        msg = 'pytest_kepler.dataset needs to be told what: @pytest_kepler.dataset(version="1").'
+        raise KeplerUsageError(msg)
     patterns: tuple[object, ...] = (files,) if isinstance(files, str) else tuple(files)
     names = tuple(pattern for pattern in patterns if isinstance(pattern, str) and pattern)
     if len(names) < len(patterns):

@@ -73,6 +73,13 @@ def validate_waivers(waive: Mapping[str, Any]) -> dict[str, Waiver]:
     return {codes.find(str(code)).code: _waiver(str(code), value) for code, value in waive.items()}
 
 
+def valid_waivers(waive: Mapping[str, Any], today: date | None = None) -> set[str]:
+    """Return the codes of a marker's waivers that still hold."""
+    day = today or datetime.now().astimezone().date()
+    waivers = validate_waivers(waive)
+    return {code for code, one in waivers.items() if one.until is None or one.until >= day}
+
+
 def _waiver(code: str, value: Any) -> Waiver:
     given = value if isinstance(value, Mapping) else {"reason": value}
     reason, until = given.get("reason"), given.get("until")

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 #: Runs that did not get to their end: what they would have said is open, not bad.
 _OPEN: Final = frozenset({"running", "interrupted", "pruned"})
+#: Where every run ended so, nothing was tried.
+_UNTRIED: Final = frozenset({"skipped", "blocked"})
 _SPEC_FIELDS: Final = frozenset(field.name for field in dataclasses.fields(ExperimentSpec))
 
 
@@ -393,7 +395,7 @@ def _judge(
     experiment: str = "",
 ) -> list[ThresholdOutcome]:
     statuses = Counter(outcome for each in found for outcome in each.outcomes)
-    whole = whole_grid and not _OPEN & statuses.keys() and set(statuses) != {"skipped"}
+    whole = whole_grid and not _OPEN & statuses.keys() and not statuses.keys() <= _UNTRIED
     experiment = experiment or next((each.runs[0].experiment for each in found), "")
     outcomes = []
     for bound, metric, limit in spec.bounds():
@@ -490,8 +492,15 @@ def _best_on(
         # A run that was never evaluated stays, on the same source: its configuration lacks a value.
         if _evaluated_on(run) in data or (not run.eval_hash and run.data_hash in sources)
     ]
+    # Code by code: a later version that did worse must not hide what an earlier one reached.
+    versions: dict[str, list[Run]] = {}
+    for run in same:
+        versions.setdefault(run.code_hash, []).append(run)
     found = [
-        each for each in configurations(same, spec, executed=executed) if each.evaluated_on == data
+        each
+        for version in versions.values()
+        for each in configurations(version, spec, executed=executed)
+        if each.evaluated_on == data
     ]
     metric = spec.metric or ""
     return best(found, metric, spec.goal_for(metric))

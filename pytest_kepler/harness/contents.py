@@ -94,6 +94,8 @@ class Contents:
         self._config = config
         self.code = CodeReader(config.rootpath, fingerprint=self._constant, cache=cache)
         self._shared: dict[Any, _Shared] = {}
+        #: Values that a test changed in place, until their fixtures are set up anew.
+        self._changed: dict[Any, Any] = {}
         self._definitions: dict[int, tuple[Any, Definitions, Definitions]] = {}
         self._is_project: dict[Any, bool] = {}
         self._below: dict[tuple[int, Any], frozenset[str]] = {}
@@ -190,17 +192,18 @@ class Contents:
     def if_known(self, item: Any) -> Prints | None:
         """Return the fingerprints of an item's fixtures, or None if a fixture must run for it."""
         found: Prints = {}
-        counted, others = self._counting(item)
-        for name, definition in (*counted, *others):
-            declared = self._declared(item, definition)
-            if declared is not None:
-                found[name] = declared
-                continue
-            shared = self._shared.get(self._key(item, definition))
-            if shared is None:
-                return None
-            if shared.print is not None:
-                found[name] = shared.print
+        for definitions, counts in zip(self._counting(item), (True, False), strict=True):
+            for name, definition in definitions:
+                declared = self._declared(item, definition)
+                if declared is not None:
+                    found[name] = declared
+                    continue
+                shared = self._shared.get(self._key(item, definition))
+                # What was below another test's fixture may be known as not counting there.
+                if shared is None or (counts and shared.print is None):
+                    return None
+                if shared.print is not None:
+                    found[name] = shared.print
         return found
 
     def of(self, item: Any) -> Prints:
@@ -341,6 +344,8 @@ class Contents:
             shared = self._shared.get(key)
             if shared is None or not isinstance(shared.print, Print):
                 continue
+            if self._changed.get(key) is definition.cached_result[0]:
+                changes.append(Change(definition.argname, "", [run_id]))  # no gate has seen this
             shared.users.append(run_id)
             budget -= shared.print.n_bytes
             value = definition.cached_result[0]
@@ -370,6 +375,7 @@ class Contents:
             shared.users.clear()
             return []
         del self._shared[key]
+        self._changed[key] = shared.value
         # A run that was looked at right after it, alone, began on the content as it was read.
         is_known = bool(changer) and is_original and len(shared.users) == 1
         return [Change(definition.argname, changer, [] if is_known else list(shared.users))]

@@ -40,7 +40,14 @@ def read_spec(item: pytest.Item) -> ExperimentSpec:
         if name not in _FIELDS:
             msg = f"{where} has no argument {name!r}: {nearest(name, _FIELDS)}"
             raise KeplerUsageError(msg)
-    return _Reader(where, mark.kwargs).spec(_docstring(item))
+    spec = _Reader(where, mark.kwargs).spec(_docstring(item))
+    if "replicates" in mark.kwargs:
+        known = getattr(getattr(item, "callspec", None), "params", {})
+        for name in spec.replicates:
+            if name not in known:
+                msg = f"{where}: replicates names {name!r}, which is no parameter: "
+                raise KeplerUsageError(msg + nearest(name, known))
+    return spec
 
 
 def _docstring(item: pytest.Item) -> str | None:

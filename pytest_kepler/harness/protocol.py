@@ -17,6 +17,7 @@ import pytest
 from _pytest.outcomes import Failed, Skipped  # typed, unlike pytest.fail.Exception
 from _pytest.skipping import evaluate_xfail_marks
 
+from pytest_kepler.gate import valid_waivers
 from pytest_kepler.harness.claims import Claims, Verdict
 from pytest_kepler.harness.contents import Unreadable, is_project
 from pytest_kepler.harness.selection import WAYS_OUT
@@ -78,12 +79,16 @@ class RunState:
     seconds: float = 0.0
 
 
-class _Duplicate(Skipped):
+class Duplicate(Skipped):
     """Ends a test whose run the journal has, after its fixtures and before its body."""
 
+    __module__ = "builtins"  # as pytest's own: what people see is the message
 
-class _Replay(Failed):
+
+class Replay(Failed):
     """Ends a test whose earlier run failed, with the message of then."""
+
+    __module__ = "builtins"
 
 
 class Protocol:
@@ -246,7 +251,7 @@ class Protocol:
         run = self.bench.earlier(state.identity.identity)
         if run is None or run.unsound or run.spec.get("behind"):
             return None
-        if not set(run.spec.get("waive", {})) <= set(state.spec.waive):
+        if not set(run.spec.get("waive", {})) <= valid_waivers(state.spec.waive):
             return None
         if run.status == "passed":
             return run
@@ -268,9 +273,15 @@ class Protocol:
 
     def _why_no_ground(self, earlier: Run | None) -> str:
         """Say why an earlier run of the same identity does not stand for this one, if it tells."""
-        if earlier is not None and earlier.unsound:
+        if earlier is None:
+            return ""
+        if earlier.unsound:
             return f"run {earlier.short_id} is no ground to skip: {earlier.unsound}"
-        if earlier is not None and earlier.status in ("failed", "xfailed"):
+        if earlier.spec.get("behind"):
+            return f"run {earlier.short_id} was trained behind a failed gate"
+        if earlier.status == "passed":
+            return f"run {earlier.short_id} was trained under a waiver that no longer holds"
+        if earlier.status in ("failed", "xfailed"):
             changes = self.bench.environment_changes(earlier)
             if changes:
                 return f"environment changed since run {earlier.short_id} ({', '.join(changes)})"
@@ -371,6 +382,7 @@ class Protocol:
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef: Any, request: Any) -> Generator[None, Any, Any]:
         """Seed before an experiment's own fixtures, and tell whose assertion failed."""
+        __tracebackhide__ = True  # the failure is the fixture's
         item = request._pyfuncitem if fixturedef.scope == "function" else None  # noqa: SLF001
         state = item.stash.get(STATE, None) if item is not None else None
         if state is not None and not state.is_seeded:
@@ -406,8 +418,8 @@ class Protocol:
             self._record_decision(pyfuncitem, state, decision)
             if decision.kind == "skip":
                 reason = "duplicate: same code, data and parameters already ran"
-                raise _Duplicate(reason, _use_item_location=True)
-            raise _Replay(self._failure_text(pyfuncitem, decision), pytrace=False)
+                raise Duplicate(reason, _use_item_location=True)
+            raise Replay(self._failure_text(pyfuncitem, decision), pytrace=False)
         state.run = self.bench.write_run(
             pyfuncitem,
             state.spec,
@@ -459,7 +471,7 @@ class Protocol:
         elif state.blocked_by and call.when == "call":
             _make_blocked(item, report, state.blocked_by)
             state.status = "blocked"
-        elif isinstance(error, _Replay | _Duplicate):
+        elif isinstance(error, Replay | Duplicate):
             pass
         elif call.when == "call":
             state.status = _status(report, error)

@@ -316,10 +316,12 @@ class Workbench:
         """Say which shared fixtures were changed in place; the runs since are no ground to skip."""
         for change in changes:
             who = f"{change.changer} changed" if change.changer else "a test changed"
-            self.notices.append(
+            notice = (
                 f"{who} the shared fixture {change.fixture!r} in place: the tests after it saw "
                 "other data. Copy before changing, or give the fixture scope='function'"
             )
+            if not any(f"fixture {change.fixture!r} in place" in one for one in self.notices):
+                self.notices.append(notice)
             reason = f"the fixture {change.fixture!r} was changed in place"
             self.write_unsound(change.unsound, reason)
 

@@ -154,9 +154,9 @@ def past_runs(
     """Return the newest run of each setting and data outside a session, and some runs by id."""
     return select_runs(
         db,
-        "status NOT IN ('duplicate', 'void', 'running') AND identity <> '' AND session_id <> ? "
+        "status IN ('passed', 'failed', 'error', 'xfailed') AND identity <> '' AND session_id <> ? "
         "AND experiment IN (SELECT unnest(?::VARCHAR[])) "
-        "QUALIFY row_number() OVER (PARTITION BY experiment, params_hash, "
+        "QUALIFY row_number() OVER (PARTITION BY experiment, code_hash, params_hash, "
         "coalesce(nullif(eval_hash, ''), data_hash) ORDER BY started_at DESC, run_id) = 1 "
         "OR run_id IN (SELECT unnest(?::VARCHAR[]))",
         [session_id, sorted(experiments), sorted(run_ids)],

@@ -295,3 +295,13 @@ def test_fit_checks_what_it_is_given_before_the_first_step(project):
     assert project.statuses() == ["blocked", "blocked"]
     codes = project.query("select distinct code from checks where severity = 'error'")
     assert {"code": "K304"} in codes
+
+
+def test_a_fixture_that_fails_shows_the_users_code_alone_and_no_threshold_is_missed(project):
+    project.standard()
+    project.replace("conftest.py", "return X,", "assert X.max() < 0.5, 'not scaled'\n    return X,")
+    result = project.run("-m", "experiment")
+    text = result.stdout.str()
+    assert "pytest_kepler" not in text
+    assert "::at_least" not in text
+    assert result.parseoutcomes() == {"errors": 1, "blocked": 4}

@@ -1,0 +1,140 @@
+"""What a stranger found in an hour: each of these once skipped, or trained, wrongly."""
+
+from __future__ import annotations
+
+
+def test_data_that_stands_below_one_experiment_and_directly_in_another_counts_in_both(project):
+    project.write(
+        "test_both.py",
+        """
+        import numpy as np
+        import pytest
+
+        @pytest.fixture(scope="session")
+        def raw():
+            return np.array([1.0, 2.0])
+
+        @pytest.fixture(scope="session")
+        def scaled(raw):
+            return raw / raw.max()
+
+        @pytest.mark.experiment(gate=False)
+        def test_scaled(experiment, scaled):
+            experiment.log(score=scaled.sum())
+
+        @pytest.mark.experiment(gate=False)
+        def test_raw(experiment, raw):
+            experiment.log(score=raw.sum())
+        """,
+    )
+    project.run()
+    project.replace("test_both.py", "[1.0, 2.0]", "[2.0, 4.0]")
+    result = project.run("-v")
+    result.stdout.fnmatch_lines(["*test_scaled DUPLICATE*", "*test_raw PASSED*"])
+    hashes = project.query("select data_hash from runs where experiment like '%raw'")
+    assert len({row["data_hash"] for row in hashes} - {""}) == 2
+
+
+def test_a_waiver_that_ended_is_no_ground_to_skip(project):
+    project.write(
+        "test_waived.py",
+        """
+        import pytest
+
+        UNTIL = {"reason": "meant", "until": "2099-01-01"}
+
+        @pytest.mark.experiment(gate=False, waive={"K309": UNTIL})
+        def test_fit(experiment):
+            print("TRAINED")
+            experiment.log(score=1)
+        """,
+    )
+    project.run()
+    assert "TRAINED" not in project.run("-s").stdout.str()
+    project.replace("test_waived.py", "2099", "2020")
+    assert "TRAINED" in project.run("-s").stdout.str()
+    newest = project.query("select why_new from runs order by started_at desc limit 1")[0]
+    assert "waiver that no longer holds" in newest["why_new"]
+
+
+def test_a_run_on_data_that_another_changed_in_place_is_no_ground_to_skip(project):
+    project.write(
+        "test_changed.py",
+        """
+        import numpy as np
+        import pytest
+
+        @pytest.fixture(scope="module")
+        def data():
+            return np.ones(3)
+
+        @pytest.mark.experiment(gate=False)
+        def test_a(experiment, data):
+            data *= 100
+            experiment.log(score=1)
+
+        @pytest.mark.experiment(gate=False)
+        def test_b(experiment, data):
+            experiment.log(score=data.max())
+        """,
+    )
+    project.run()
+    unsound = project.query("select experiment from runs where unsound <> ''")
+    assert unsound == [{"experiment": "test_changed.py::test_b"}]
+
+
+def test_the_best_of_an_earlier_version_of_the_code_stays_the_best(project):
+    project.write(
+        "test_fit.py",
+        """
+        import numpy as np
+        import pytest
+
+        @pytest.fixture
+        def data():
+            return np.arange(5.0)
+
+        @pytest.mark.experiment(metric="accuracy", gate=False)
+        def test_fit(experiment, data):
+            experiment.log(accuracy=0.9)
+        """,
+    )
+    for old, new in (("0.9", "0.9"), ("0.9", "0.8"), ("0.8", "0.85")):
+        project.replace("test_fit.py", f"accuracy={old}", f"accuracy={new}")
+        text = project.run().stdout.str()
+    assert "best so far  0.9 " in text
+    assert "0.05 behind" in text
+
+
+def test_a_replicate_that_is_no_parameter_is_a_usage_error(project):
+    project.standard()
+    project.replace("test_train.py", "at_least=0.5", "replicates=['sed']")
+    result = project.run()
+    assert result.ret == 4
+    assert "did you mean 'seed'?" in result.stdout.str() + result.stderr.str()
+
+
+def test_a_bare_dataset_declaration_says_what_it_needs(project):
+    project.write(
+        "test_bare.py",
+        """
+        import pytest
+        import pytest_kepler
+
+        @pytest.fixture
+        @pytest_kepler.dataset
+        def data():
+            return 1
+        """,
+    )
+    result = project.run()
+    assert "needs to be told what" in result.stdout.str()
+
+
+def test_a_replayed_failure_names_no_class_of_ours(project):
+    project.standard()
+    project.replace("test_train.py", "experiment.log", "assert C == 1\n    experiment.log")
+    project.run()
+    text = project.run("--junitxml=report.xml").stdout.str()
+    assert "pytest_kepler.harness" not in text
+    assert "pytest_kepler.harness" not in (project.path / "report.xml").read_text()
