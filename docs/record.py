@@ -21,7 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 WIDTH = 80
 _SETTINGS = '[tool.pytest.ini_options]\npythonpath = ["."]\n'
-_BLOCK = r"<!-- session: {name} -->\n```text\n.*?\n```\n<!-- end -->"
+_BLOCK = r"<!-- session: {name} -->\n```text\n(?:(?!<!-- end -->).)*```\n<!-- end -->"
 
 
 @dataclass(frozen=True)
