@@ -125,13 +125,23 @@ def _shown(text: str, folder: Path) -> str:
     return "\n".join(line.rstrip() for line in lines).strip()
 
 
+#: Columns that are shown where the width allows it, which a shorter number may.
+_OPTIONAL = {"balanced_accuracy", "f1", "log_loss", "precision", "recall", "roc_auc"}
+
+
 def words(text: str) -> Counter[str]:
-    """Return the words of an output, however wrapped, with numbers, ids and times taken away."""
-    text = re.sub(r"\b[0-9a-f]{8}\b", "ID", text)
+    """Return the words of an output, however wrapped, without what differs between machines.
+
+    Numbers, ids, addresses and times do, the columns that still fit, and whether a result on
+    changed data came out better than the one before.
+    """
+    text = re.sub(r"best so far.*?(?=\n\n|\n  \S)", "", text, flags=re.DOTALL)
+    text = re.sub(r"\b[0-9a-f]{8}\b|0x[0-9a-f]+", "ID", text)
+    text = re.sub(r"array\(.*?\.(min|max)$", "", text, flags=re.DOTALL | re.MULTILINE)
     text = re.sub(r"[-=]{3,}", " ", text)
     text = re.sub(r"\d[\d.,]*", "#", text)
-    text = re.sub(r"\b(just now|# min ago|# (ms|s|min))\b", "#", text)
-    return Counter(word for word in text.split() if word not in {"★", "#"})
+    text = re.sub(r"just now|# (?:s|min|h) ago|# (?:ms|s|min)\b|\(#:#:#\)", "#", text)
+    return Counter(text.split()) - Counter(dict.fromkeys(("★", "#", *_OPTIONAL), len(text)))
 
 
 def blocks(recorded: dict[str, str]) -> dict[str, str]:
