@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+# pytester forgets the modules that a test imported; these cannot be imported twice.
+import duckdb  # noqa: F401
+import numpy as np  # noqa: F401
+
 if TYPE_CHECKING:
     import pytest
 
