@@ -12,7 +12,8 @@ of files, pytest's marks and fixture decorators, and annotations of undecorated 
 count. The hash is the same on every machine, in every process, under every version of Python.
 
 A module that a function imports when it runs counts whole, with the user's modules that it
-imports in turn; so does a module that is handed on as a value.
+imports in turn, but not the packages around it; so does a module that is handed on as a value.
+``setup_module``, ``setUpModule`` and ``setup_function`` count for each test of their module.
 
 What is not followed:
 
@@ -20,6 +21,7 @@ What is not followed:
   ``globals()[name]``, ``importlib.import_module(name)``, ``exec``;
 - code that a library calls through a registry of its own (entry points, string keys such as
   ``"my_optimizer"``), unless the code itself is named as well;
+- what the code asks of the world: environment variables, the clock, the network, a database;
 - what a module does when it is imported, beyond the values that it leaves in the names used;
 - patches of a library's insides, and attributes set on functions;
 - compiled extensions and installed packages (their versions are recorded with each run);
