@@ -253,6 +253,8 @@ class Protocol:
             return None
         if not set(run.spec.get("waive", {})) <= valid_waivers(state.spec.waive):
             return None
+        if self.bench.files_changed(run):
+            return None
         if run.status == "passed":
             return run
         replayed = run.status in ("failed", "xfailed")
@@ -275,17 +277,20 @@ class Protocol:
         """Say why an earlier run of the same identity does not stand for this one, if it tells."""
         if earlier is None:
             return ""
+        run = f"run {earlier.short_id}"
+        reason = ""
         if earlier.unsound:
-            return f"run {earlier.short_id} is no ground to skip: {earlier.unsound}"
-        if earlier.spec.get("behind"):
-            return f"run {earlier.short_id} was trained behind a failed gate"
-        if earlier.status == "passed":
-            return f"run {earlier.short_id} was trained under a waiver that no longer holds"
-        if earlier.status in ("failed", "xfailed"):
+            reason = f"{run} is no ground to skip: {earlier.unsound}"
+        elif earlier.spec.get("behind"):
+            reason = f"{run} was trained behind a failed gate"
+        elif files := self.bench.files_changed(earlier):
+            reason = f"file changed since {run} ({', '.join(files)})"
+        elif earlier.status == "passed":
+            reason = f"{run} was trained under a waiver that no longer holds"
+        elif earlier.status in ("failed", "xfailed"):
             changes = self.bench.environment_changes(earlier)
-            if changes:
-                return f"environment changed since run {earlier.short_id} ({', '.join(changes)})"
-        return ""
+            reason = f"environment changed since {run} ({', '.join(changes)})" if changes else ""
+        return reason
 
     # Nothing runs: the reports are ours
 
@@ -430,6 +435,7 @@ class Protocol:
         )
         self.bench.write_datasets(state.prints)
         seed_everything(seed_of(pyfuncitem))
+        self.bench.opened.start()
 
     def _again(self, item: pytest.Item, state: RunState) -> RunState:
         self._close(item, state)
@@ -476,6 +482,7 @@ class Protocol:
         elif call.when == "call":
             state.status = _status(report, error)
             state.seconds = call.duration
+            self.bench.write_files_read(state.run_id, self.bench.opened.stop())
             changes = self.bench.contents.verify(item, state.run_id, call.duration)
             self.bench.note_changes(changes)
         elif call.when == "teardown" and report.failed and state.run is not None:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_kepler.errors import JournalError
+from pytest_kepler.errors import JournalError, UnreadableValueError
 from pytest_kepler.harness.contents import Contents, Unreadable
+from pytest_kepler.harness.opened import OpenedFiles
 from pytest_kepler.harness.pairing import params_of
 from pytest_kepler.harness.params import flatten
 from pytest_kepler.harness.selection import experiment_name
@@ -24,6 +25,7 @@ from pytest_kepler.spool import Spool
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from pytest_kepler.harness.contents import Change
     from pytest_kepler.harness.selection import Selection
@@ -31,6 +33,10 @@ if TYPE_CHECKING:
     from pytest_kepler.identity.closure import CodePrint
     from pytest_kepler.identity.fingerprint import Print
     from pytest_kepler.records import ExperimentSpec
+
+
+#: The fact under which the files stand that a run was seen to read.
+FILES_READ = "files_read"
 
 
 def seed_of(item: Any) -> int:
@@ -73,6 +79,8 @@ class Workbench:
         self._by_identity: dict[str, Run] = {}
         self._environment: tuple[str, dict[str, Any]] | None = None
         self._n_modules = 0
+        self._files_read: dict[str, dict[str, str]] = {}
+        self.opened = OpenedFiles(config.rootpath, self.folder)
         self._environments: dict[str, dict[str, Any]] = {}
         self._began = False
 
@@ -90,6 +98,8 @@ class Workbench:
                 self._known = self.journal.known(codes, names)
                 hashes = {run.environment_hash for run in self._known if run.environment_hash}
                 self._environments = self.journal.environments(hashes)
+                ids = {run.run_id for run in self._known}
+                self._files_read = self.journal.fact(FILES_READ, ids)
         except JournalError as error:
             self.trouble = str(error)
             return
@@ -174,6 +184,26 @@ class Workbench:
     def earlier(self, identity: str) -> Run | None:
         """Return the newest executed run of an identity, or None."""
         return self._by_identity.get(identity)
+
+    def files_changed(self, run: Run) -> list[str]:
+        """Name the files that a run was seen to read and that are no longer what they were."""
+        files = self._files_read.get(run.run_id, {})
+        return [name for name, hash_ in files.items() if self._file_hash(name) != hash_]
+
+    def _file_hash(self, name: str) -> str:
+        try:
+            return self.fingerprint(self.config.rootpath / name)
+        except UnreadableValueError:
+            return ""
+
+    def write_files_read(self, run_id: str, paths: Iterable[Path]) -> None:
+        """Spool what a run was seen to read."""
+        root = self.config.rootpath
+        names = [path.relative_to(root).as_posix() for path in paths]
+        files = {name: self._file_hash(name) for name in names}
+        if files:
+            self._files_read[run_id] = files
+            self.write({"e": "fact", "run": run_id, "facts": {FILES_READ: files}})
 
     def environment_changes(self, run: Run) -> list[str]:
         """Name what differs between an earlier run's environment and this one."""

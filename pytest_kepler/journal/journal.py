@@ -152,6 +152,11 @@ class Journal:
         with self.reading() as db:
             return reading.select_environments(db, hashes)
 
+    def fact(self, name: str, run_ids: Collection[str]) -> dict[str, Any]:
+        """Return one fact of some runs, by their ids."""
+        with self.reading() as db:
+            return reading.select_fact(db, name, run_ids)
+
     def run(self, prefix: str) -> dict[str, Any]:
         """Return all there is about the run whose id begins so; see `reading.details_of`.
 

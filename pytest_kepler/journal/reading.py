@@ -271,6 +271,16 @@ def select_environments(
     return {found: json.loads(facts) if facts else {} for found, facts in rows}
 
 
+def select_fact(db: DuckDBPyConnection, name: str, run_ids: Collection[str]) -> dict[str, Any]:
+    """Return one fact of some runs, by their ids."""
+    rows = db.execute(
+        "SELECT run_id, value::VARCHAR FROM fact "
+        "WHERE name = ? AND run_id IN (SELECT unnest(?::VARCHAR[]))",
+        [name, sorted(run_ids)],
+    ).fetchall()
+    return {run_id: json.loads(value) for run_id, value in rows}
+
+
 def run_of_prefix(db: DuckDBPyConnection, prefix: str) -> Run:
     """Return the run whose id begins so.
 

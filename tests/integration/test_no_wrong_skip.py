@@ -138,3 +138,49 @@ def test_a_replayed_failure_names_no_class_of_ours(project):
     text = project.run("--junitxml=report.xml").stdout.str()
     assert "pytest_kepler.harness" not in text
     assert "pytest_kepler.harness" not in (project.path / "report.xml").read_text()
+
+
+OPENING = """
+    from pathlib import Path
+    import pytest
+
+    HERE = Path(__file__).parent
+
+    @pytest.mark.experiment(gate=False)
+    def test_read(experiment):
+        print("TRAINED")
+        (HERE / "out.txt").write_text("what the run itself wrote")
+        (HERE / "out.txt").read_text()
+        experiment.log(score=float((HERE / "value.txt").read_text()))
+"""
+
+
+def test_a_file_that_the_body_opens_counts_while_what_it_wrote_itself_does_not(project):
+    project.write("value.txt", "3")
+    project.write("test_read.py", OPENING)
+    project.run()
+    assert "TRAINED" not in project.run("-s").stdout.str()
+    project.write("out.txt", "changed by somebody")
+    assert "TRAINED" not in project.run("-s").stdout.str()
+    project.write("value.txt", "4")
+    assert "TRAINED" in project.run("-s").stdout.str()
+    newest = project.query("select why_new from runs order by started_at desc limit 1")[0]
+    assert newest["why_new"].startswith("file changed since run")
+    assert newest["why_new"].endswith("(value.txt)")
+    assert "TRAINED" not in project.run("-s").stdout.str()
+
+
+def test_a_file_that_is_gone_runs_again(project):
+    project.write("value.txt", "3")
+    project.write("test_read.py", OPENING)
+    project.run()
+    (project.path / "value.txt").unlink()
+    assert "TRAINED" in project.run("-s").stdout.str()
+
+
+def test_setup_only_sets_up_and_runs_nothing(project):
+    project.standard()
+    result = project.run("--setup-only", "-s")
+    assert result.ret == 0
+    assert "TRAINED" not in result.stdout.str()
+    assert not (project.path / ".kepler").exists()
