@@ -470,6 +470,7 @@ class Protocol:
         if state is None or (state.decision is not None and state.decision.kind == "blocked"):
             return report
         error = call.excinfo.value if call.excinfo is not None else None
+        opened = self.bench.opened.stop() if call.when == "call" else []
         if call.when == "call":
             state.dynamic = _dynamic_fixtures(item)  # the request is gone when the run is closed
         if call.when == "setup" and error is not None:
@@ -482,7 +483,7 @@ class Protocol:
         elif call.when == "call":
             state.status = _status(report, error)
             state.seconds = call.duration
-            self.bench.write_files_read(state.run_id, self.bench.opened.stop())
+            self.bench.write_files_read(state.run_id, opened)
             changes = self.bench.contents.verify(item, state.run_id, call.duration)
             self.bench.note_changes(changes)
         elif call.when == "teardown" and report.failed and state.run is not None:
