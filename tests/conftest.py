@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 # pytester forgets the modules that a test imported; these cannot be imported twice.
 import duckdb  # noqa: F401
 import numpy as np  # noqa: F401
+from hypothesis import settings
 
 if TYPE_CHECKING:
     import pytest
+
+# In CI the same examples each time: what chance finds is for the desk, where it can be mended.
+settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
+if "CI" in os.environ:
+    settings.load_profile("ci")
 
 
 def pytest_configure(config: pytest.Config) -> None:
