@@ -25,10 +25,13 @@ from pytest_kepler.records import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+    from datetime import datetime
     from typing import Literal
 
     from pytest_kepler.records import Goal, Run
+
+    _Key = tuple[tuple[str, type, Hashable], ...]
 
 #: Runs that did not get to their end: what they would have said is open, not bad.
 _OPEN: Final = frozenset({"running", "interrupted", "pruned"})
@@ -74,12 +77,21 @@ def configurations(
         In the order of the parameters: numbers by size, then text.
     """
     own = [run for run in runs if run.status != "void"]
-    by_id = {**(executed or {}), **{run.run_id: run for run in own}}
-    groups: dict[str, dict[str, Run]] = {}
-    for run in sorted(own, key=lambda run: (run.started_at, run.run_id)):
+    return _configurations(own, spec, _Originals({**(executed or {}), **_by_id(own)}))
+
+
+def _by_id(runs: Iterable[Run]) -> dict[str, Run]:
+    return {run.run_id: run for run in runs}
+
+
+def _configurations(
+    runs: Iterable[Run], spec: ExperimentSpec, originals: _Originals
+) -> list[Configuration]:
+    groups: dict[_Key, dict[_Key, Run]] = {}
+    for run in sorted(runs, key=_age):
         shared, replicate = _split(run.params, spec.replicates)
         groups.setdefault(_key(shared), {})[_key(replicate)] = run
-    folded = [_fold(list(group.values()), spec, by_id) for group in groups.values()]
+    folded = [_fold(list(group.values()), spec, originals) for group in groups.values()]
     return sorted(folded, key=lambda found: _order(found.params))
 
 
@@ -163,19 +175,29 @@ def compare_best(
     if metric is None or goal is None:
         return None
     own, before = list(session_runs), list(earlier_runs)
+    originals = _Originals(_by_id((*before, *own)))
+    now = best(_configurations(own, spec, originals), metric, goal)
     sessions = {run.session_id for run in own}
-    executed = {run.run_id: run for run in (*before, *own)}
-    now = best(configurations(own, spec, executed=executed), metric, goal)
     past = [run for run in before if run.session_id not in sessions]
-    newest = _newest_with_value(past, metric, executed)
+    return _best_so_far(now, past, spec, originals)
+
+
+def _best_so_far(
+    now: Configuration | None, past: list[Run], spec: ExperimentSpec, originals: _Originals
+) -> BestSoFar | None:
+    metric = spec.metric or ""
+    goal = spec.goal_for(metric) if metric else None
+    if goal is None:
+        return None
+    newest = _newest_with_value(past, metric, originals)
     if newest is None:
         return BestSoFar(metric, "first", now, None) if now else None
     data = now.evaluated_on if now else frozenset({_evaluated_on(newest)})
-    then = _best_on(past, data, spec, executed)
+    then = _best_on(past, data, spec, originals)
     if now is None:
         return BestSoFar(metric, "no-value", None, then) if then else None
     if then is None:
-        other = _newest_configuration(past, newest, spec, executed)
+        other = _newest_configuration(past, newest, spec, originals)
         return BestSoFar(metric, "data-changed", now, other)
     return _compare(now, then, metric, goal)
 
@@ -208,7 +230,7 @@ def assess(
     before = _by_experiment(earlier)
     found = []
     for experiment, own in _by_experiment(runs).items():
-        newest = max(own, key=lambda run: (run.started_at, run.run_id))
+        newest = max(own, key=_age)
         spec = (specs or {}).get(experiment) or spec_of(newest.spec)
         past = before.get(experiment, [])
         found.append(_assess(own, past, spec, whole_grid=experiment not in partial))
@@ -233,9 +255,10 @@ def shared_data(assessments: Iterable[Assessment]) -> list[SharedData]:
 def _assess(
     own: list[Run], past: list[Run], spec: ExperimentSpec, *, whole_grid: bool
 ) -> Assessment:
-    executed = {run.run_id: run for run in (*past, *own)}
-    newest = max(own, key=lambda run: (run.started_at, run.run_id))
-    found = _mark_current(configurations(own, spec, executed=executed), own, executed)
+    originals = _Originals(_by_id((*past, *own)))
+    newest = max(own, key=_age)
+    folded = _configurations(own, spec, originals)
+    found = _mark_current(folded, own, originals)
     current = [each for each in found if each.is_current]
     metric = spec.metric or ""
     goal = spec.goal_for(metric) if metric else None
@@ -250,13 +273,26 @@ def _assess(
         configurations=tuple(ranked),
         best=best(current, metric, goal),
         thresholds=tuple(_judge(current, spec, whole_grid, _names(own), newest.experiment)),
-        best_so_far=compare_best(own, past, spec) if past else None,
+        best_so_far=_compare_with_past(folded, own, past, spec, originals),
         saved_seconds=math.fsum(
-            executed[run.duplicate_of].seconds or 0.0
-            for run in own
-            if run.status == "duplicate" and run.duplicate_of in executed
+            originals.resolved(run).seconds or 0.0 for run in own if run.status == "duplicate"
         ),
     )
+
+
+def _compare_with_past(
+    folded: list[Configuration],
+    own: list[Run],
+    past: list[Run],
+    spec: ExperimentSpec,
+    originals: _Originals,
+) -> BestSoFar | None:
+    metric = spec.metric or ""
+    if not past or not metric:
+        return None
+    sessions = {run.session_id for run in own}
+    before = [run for run in past if run.session_id not in sessions]
+    return _best_so_far(best(folded, metric, spec.goal_for(metric)), before, spec, originals)
 
 
 def _by_experiment(runs: Iterable[Run]) -> dict[str, list[Run]]:
@@ -268,18 +304,20 @@ def _by_experiment(runs: Iterable[Run]) -> dict[str, list[Run]]:
 
 
 def _mark_current(
-    found: list[Configuration], runs: Sequence[Run], executed: Mapping[str, Run]
+    found: list[Configuration], runs: Sequence[Run], originals: _Originals
 ) -> list[Configuration]:
     """Mark the configurations that were evaluated on data which is no longer in use."""
-    with_value = [run for run in runs if _outcome(run, executed) in COUNTED]
+    with_value = [run for run in runs if originals.outcome(run) in COUNTED]
     if not with_value:
         return found
-    newest = max(with_value, key=lambda run: (run.started_at, run.run_id)).session_id
+    newest = max(with_value, key=_age).session_id
     in_use = {
-        _evaluated_on(_resolved(run, executed)) for run in with_value if run.session_id == newest
+        _evaluated_on(originals.resolved(run)) for run in with_value if run.session_id == newest
     }
     return [
-        dataclasses.replace(each, is_current=not each.statistics or each.evaluated_on <= in_use)
+        each
+        if not each.statistics or each.evaluated_on <= in_use
+        else dataclasses.replace(each, is_current=False)
         for each in found
     ]
 
@@ -291,9 +329,23 @@ def _split(
     return shared, {name: params[name] for name in replicates if name in params}
 
 
-def _key(params: Mapping[str, Any]) -> str:
-    # JSON tells 1, 1.0, true and "1" apart, which Python's == does not.
-    return json.dumps(params, sort_keys=True, default=repr)
+def _key(params: Mapping[str, Any]) -> _Key:
+    # By type as well: 1, 1.0 and true are not the same, though Python's == says so.
+    return tuple((name, type(value), _told_apart(value)) for name, value in sorted(params.items()))
+
+
+def _told_apart(value: object) -> Hashable:
+    if isinstance(value, str | int | None):
+        return value
+    return _json(value)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, sort_keys=True, default=repr)
+
+
+def _age(run: Run) -> tuple[datetime, str]:
+    return run.started_at, run.run_id
 
 
 def _order(params: Mapping[str, Any]) -> list[tuple[str, int, float, str]]:
@@ -303,7 +355,7 @@ def _order(params: Mapping[str, Any]) -> list[tuple[str, int, float, str]]:
 def _place(value: object) -> tuple[int, float, str]:
     if isinstance(value, bool | int | float) and value == value:  # noqa: PLR0124  # not NaN
         return 0, _as_float(value), ""
-    return (1, 0.0, value) if isinstance(value, str) else (2, 0.0, _key({"": value}))
+    return (1, 0.0, value) if isinstance(value, str) else (2, 0.0, _json(value))
 
 
 def _as_float(value: float) -> float:
@@ -313,10 +365,11 @@ def _as_float(value: float) -> float:
         return math.copysign(math.inf, value)
 
 
-def _fold(runs: list[Run], spec: ExperimentSpec, executed: Mapping[str, Run]) -> Configuration:
-    runs = sorted(runs, key=lambda run: _order(_split(run.params, spec.replicates)[1]))
-    outcomes = tuple(_outcome(run, executed) for run in runs)
-    resolved = [_resolved(run, executed) for run in runs]
+def _fold(runs: list[Run], spec: ExperimentSpec, originals: _Originals) -> Configuration:
+    if len(runs) > 1:
+        runs = sorted(runs, key=lambda run: _order(_split(run.params, spec.replicates)[1]))
+    outcomes = tuple(map(originals.outcome, runs))
+    resolved = list(map(originals.resolved, runs))
     counted = [run for run, outcome in zip(resolved, outcomes, strict=True) if outcome in COUNTED]
     values: dict[str, list[float]] = {}
     for run in counted:
@@ -333,29 +386,37 @@ def _fold(runs: list[Run], spec: ExperimentSpec, executed: Mapping[str, Run]) ->
     )
 
 
-def _outcome(run: Run, executed: Mapping[str, Run]) -> str:
-    """Return the run's status, that of a failure where a duplicate repeats one."""
-    if run.status != "duplicate":
-        return run.status
-    original = executed.get(run.duplicate_of)
-    if original is not None and original.status in {"failed", "xfailed"}:
-        return original.status
-    return "failed" if run.message.startswith("duplicate of failed") else "duplicate"
+class _Originals:
+    """What duplicates repeat: runs by their id, and each duplicate with the numbers of its own."""
 
+    def __init__(self, runs: Mapping[str, Run]) -> None:
+        self._runs = runs
+        self._resolved: dict[str, Run] = {}
 
-def _resolved(run: Run, executed: Mapping[str, Run]) -> Run:
-    """Return a duplicate with the numbers of the run that it repeats; others as they are."""
-    original = executed.get(run.duplicate_of) if run.status == "duplicate" else None
-    if original is None:
-        return run
-    return dataclasses.replace(
-        run,
-        metrics=run.metrics or original.metrics,
-        eval_hash=run.eval_hash or original.eval_hash,
-        data_hash=run.data_hash or original.data_hash,
-        seconds=original.seconds,
-        message=original.message or run.message,
-    )
+    def outcome(self, run: Run) -> str:
+        """Return the run's status, that of a failure where a duplicate repeats one."""
+        if run.status != "duplicate":
+            return run.status
+        original = self._runs.get(run.duplicate_of)
+        if original is not None and original.status in {"failed", "xfailed"}:
+            return original.status
+        return "failed" if run.message.startswith("duplicate of failed") else "duplicate"
+
+    def resolved(self, run: Run) -> Run:
+        """Return a duplicate with the numbers of the run that it repeats; others as they are."""
+        original = self._runs.get(run.duplicate_of) if run.status == "duplicate" else None
+        if original is None:
+            return run
+        if run.run_id not in self._resolved:
+            self._resolved[run.run_id] = dataclasses.replace(
+                run,
+                metrics=run.metrics or original.metrics,
+                eval_hash=run.eval_hash or original.eval_hash,
+                data_hash=run.data_hash or original.data_hash,
+                seconds=original.seconds,
+                message=original.message or run.message,
+            )
+        return self._resolved[run.run_id]
 
 
 def _evaluated_on(run: Run) -> str:
@@ -473,18 +534,18 @@ def _why_no_value(
     return f"no configuration has {ranking!r} in each of its runs{ended}"
 
 
-def _newest_with_value(runs: Iterable[Run], metric: str, executed: Mapping[str, Run]) -> Run | None:
-    resolved = [_resolved(run, executed) for run in runs if _outcome(run, executed) in COUNTED]
+def _newest_with_value(runs: Iterable[Run], metric: str, originals: _Originals) -> Run | None:
+    resolved = [originals.resolved(run) for run in runs if originals.outcome(run) in COUNTED]
     with_value = [run for run in resolved if _is_result(run.metrics.get(metric))]
-    return max(with_value, key=lambda run: (run.started_at, run.run_id), default=None)
+    return max(with_value, key=_age, default=None)
 
 
 def _best_on(
-    runs: Iterable[Run], data: frozenset[str], spec: ExperimentSpec, executed: Mapping[str, Run]
+    runs: Iterable[Run], data: frozenset[str], spec: ExperimentSpec, originals: _Originals
 ) -> Configuration | None:
     """Return the best configuration that was evaluated on exactly this data."""
     # Run by run first: earlier replicates on more folds must not hide those on the same ones.
-    resolved = [_resolved(run, executed) for run in runs]
+    resolved = [originals.resolved(run) for run in runs]
     sources = {run.data_hash for run in resolved if _evaluated_on(run) in data}
     same = [
         run
@@ -499,7 +560,7 @@ def _best_on(
     found = [
         each
         for version in versions.values()
-        for each in configurations(version, spec, executed=executed)
+        for each in _configurations(version, spec, originals)
         if each.evaluated_on == data
     ]
     metric = spec.metric or ""
@@ -507,11 +568,11 @@ def _best_on(
 
 
 def _newest_configuration(
-    runs: Iterable[Run], newest: Run, spec: ExperimentSpec, executed: Mapping[str, Run]
+    runs: Iterable[Run], newest: Run, spec: ExperimentSpec, originals: _Originals
 ) -> Configuration:
     shared = _key(_split(newest.params, spec.replicates)[0])
     same = [run for run in runs if _key(_split(run.params, spec.replicates)[0]) == shared]
-    return configurations(same, spec, executed=executed)[0]
+    return _configurations(same, spec, originals)[0]
 
 
 def _compare(now: Configuration, then: Configuration, metric: str, goal: Goal) -> BestSoFar:

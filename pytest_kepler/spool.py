@@ -77,6 +77,9 @@ def _plain(value: object) -> object:
     return repr(value)
 
 
+_STRICT: Final = json.JSONEncoder(default=_plain, allow_nan=False, separators=(",", ":"))
+
+
 def _finite(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
@@ -101,7 +104,7 @@ def _tame(event: dict[str, Any]) -> Any:
 def encode(event: dict[str, Any]) -> bytes:
     """Return one event as one line of strict JSON, with NaN and infinities as strings."""
     try:
-        text = json.dumps(event, default=_plain, allow_nan=False, separators=(",", ":"))
+        text = _STRICT.encode(event)
     except (ValueError, TypeError, RecursionError):
         text = json.dumps(_tame(event), separators=(",", ":"))
     return text.encode("utf-8", "replace") + b"\n"

@@ -6,7 +6,6 @@ At the end it takes the spools into the journal, judges the thresholds from it, 
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 import tempfile
 import time
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_kepler.errors import KeplerError, KeplerUsageError
+from pytest_kepler.harness.bulk import in_bulk
 from pytest_kepler.harness.settings import journal_path, setting
 from pytest_kepler.spool import Spool, new_id
 
@@ -134,7 +134,8 @@ class Controller:
             self.troubles += self._bench.troubles()
         if not self._n_reports:
             return
-        missed = self._ingest_and_judge(session, exitstatus)
+        with in_bulk():
+            missed = self._ingest_and_judge(session, exitstatus)
         for outcome in missed:
             self._report_miss(outcome)
         failed = bool(missed or self._blocked or self.troubles)
@@ -146,6 +147,7 @@ class Controller:
 
     def _ingest_and_judge(self, session: pytest.Session, exitstatus: int) -> list[ThresholdOutcome]:
         from pytest_kepler.answering import answer_session
+        from pytest_kepler.journal import last_words
 
         path = journal_path(self.config)
         try:
@@ -153,7 +155,7 @@ class Controller:
         except KeplerError as error:
             self.troubles.append(str(error))
             return []
-        spool = Spool(self.outcome.folder, f"{self.session_id}-end")
+        spool = Spool(self.outcome.folder, last_words(self.session_id))
         for one in self.outcome.thresholds:
             spool.write(
                 {
@@ -250,8 +252,8 @@ class Controller:
 
 
 def _told(report: pytest.TestReport) -> dict[str, Any] | None:
-    payload = getattr(report, "_kepler", None)
-    return json.loads(payload) if isinstance(payload, str) else None
+    told: dict[str, Any] | None = getattr(report, "_kepler", None)
+    return told
 
 
 def _shown(path: Path, config: pytest.Config) -> str:

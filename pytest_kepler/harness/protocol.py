@@ -7,7 +7,6 @@ them and before the test function's body.
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from dataclasses import dataclass, field, replace
@@ -133,7 +132,8 @@ class Protocol:
             state.status = "interrupted"
             raise
         finally:
-            self._close(item, state)
+            self._close(item, item.stash[STATE])
+            del item.stash[STATE]
 
     def _gate_in_its_turn(self, item: pytest.Item) -> Generator[None, object, object]:
         with self.claims.claim(item.nodeid) as verdict:
@@ -311,21 +311,23 @@ class Protocol:
     def _reports(
         self, item: pytest.Item, state: RunState, decision: Decision
     ) -> list[pytest.TestReport]:
+        payload = self._payload(state, decision)
+        keywords: dict[str, Any] = dict.fromkeys(item.keywords, 1)
+
         def make(when: Any, outcome: Any, longrepr: Any = None) -> pytest.TestReport:
             return pytest.TestReport(
                 nodeid=item.nodeid,
                 location=item.location,
-                keywords=dict.fromkeys(item.keywords, 1),
+                keywords=keywords,
                 outcome=outcome,
                 longrepr=longrepr,
                 when=when,
                 user_properties=list(item.user_properties),
-                _kepler=self._payload(state, decision),
+                _kepler=payload,
             )
 
         self._record_decision(item, state, decision)
-        path, line = item.reportinfo()[:2]
-        place = (os.fspath(path), (line or 0) + 1)
+        place = _place(item)
         if decision.kind == "blocked":
             return [
                 make("setup", "skipped", (*place, f"Skipped: blocked: {decision.reason}")),
@@ -347,19 +349,20 @@ class Protocol:
         if decision.kind == "refuse":
             return
         earlier = decision.earlier
-        run = self.bench.write_run(
+        if earlier is not None:
+            message = decision.reason if decision.kind == "replay" else ""
+            self.bench.write_duplicate(item, state.spec, state.run_id, earlier, message)
+            state.run = earlier
+            return
+        state.run = self.bench.write_run(
             item,
             state.spec,
             state.run_id,
             state.identity,
-            status="blocked" if decision.kind == "blocked" else "duplicate",
+            status="blocked",
             seconds=0.0,
-            duplicate_of=earlier.run_id if earlier else None,
             message=decision.reason,
         )
-        state.run = run
-        if earlier is not None:
-            self.bench.write_datasets(state.prints)
 
     @staticmethod
     def _failure_text(item: pytest.Item, decision: Decision) -> str:
@@ -368,19 +371,19 @@ class Protocol:
         again = f"pytest --kepler-duplicates=run {item.nodeid!r}"
         return f"{decision.reason}\n{decision.earlier.message}\nTo run it anew: {again}"
 
-    def _payload(self, state: RunState, decision: Decision | None) -> str:
+    @staticmethod
+    def _payload(state: RunState, decision: Decision | None) -> dict[str, str | None]:
+        """Return what the process that reports is told of a run, under xdist over the wire."""
         status = state.status
         if decision is not None and decision.kind in ("skip", "replay"):
             status = "duplicate"
         if state.blocked_by or (decision is not None and decision.kind == "blocked"):
             status = "blocked"
-        return json.dumps(
-            {
-                "status": status,
-                "reason": state.blocked_by or (decision.reason if decision else ""),
-                "run": state.run_id,
-            }
-        )
+        return {
+            "status": status,
+            "reason": state.blocked_by or (decision.reason if decision else ""),
+            "run": state.run_id,
+        }
 
     # The run
 
@@ -569,10 +572,15 @@ def _expected_failure(item: pytest.Item, earlier: Run | None) -> str | None:
     return found.reason if was_expected or covers else None
 
 
+def _place(item: pytest.Item) -> tuple[str, int]:
+    """Return the file and the line of a test, as pytest tells them of one that is skipped."""
+    path, line, _ = item.location
+    return os.path.join(item.config.rootpath, path), (line or 0) + 1  # noqa: PTH118  # told 10,000 times
+
+
 def _make_blocked(item: pytest.Item, report: pytest.TestReport, reason: str) -> None:
-    path, line = item.reportinfo()[:2]
     report.outcome = "skipped"
-    report.longrepr = (os.fspath(path), (line or 0) + 1, f"Skipped: blocked: {reason}")
+    report.longrepr = (*_place(item), f"Skipped: blocked: {reason}")
     report.__dict__.pop("wasxfail", None)
 
 

@@ -111,6 +111,7 @@ class Selector:
         self.session = session
         self.captured = captured
         self.is_project = is_project
+        self._specs: dict[tuple[int, int], ExperimentSpec] = {}
 
     def select(self, items: list[pytest.Item]) -> Selection:
         """Return the selection, and put the gates into `items` before what they guard.
@@ -124,7 +125,7 @@ class Selector:
         for item in items:
             if is_experiment(item):
                 _refuse_misuse(item)
-                selection.specs[item] = read_spec(item)
+                selection.specs[item] = self._spec(item)
         self._count_grids(selection)
         gated = {item: spec for item, spec in selection.specs.items() if spec.gate}
         homes = {item: self._homes(item) for item in gated}
@@ -150,6 +151,14 @@ class Selector:
                 selection.unseen[item] = sentences
         self._pull_in(items, selection)
         return selection
+
+    def _spec(self, item: Any) -> ExperimentSpec:
+        """Return what the mark says, read once for all cases of a test."""
+        mark = item.get_closest_marker("experiment")
+        key = (id(mark), id(getattr(item, "function", item)))  # both live as long as the item
+        if key not in self._specs:
+            self._specs[key] = read_spec(item)
+        return self._specs[key]
 
     def _broken_gates(
         self, item: Any, homes: set[Path], broken: Mapping[Path, str]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_kepler.errors import KeplerUsageError
+from pytest_kepler.harness.bulk import in_bulk
 from pytest_kepler.harness.contents import is_project
 from pytest_kepler.harness.controller import Controller
 from pytest_kepler.harness.gates import is_experiment
@@ -50,7 +51,8 @@ def begin(session: pytest.Session, config: pytest.Config, items: list[pytest.Ite
     """
     worker = getattr(config, "workerinput", None)
     try:
-        _begin(session, config, items, worker)
+        with in_bulk():
+            _begin(session, config, items, worker)
     except KeplerUsageError as error:
         if worker is None:
             raise pytest.UsageError(str(error)) from None

@@ -58,7 +58,8 @@ class FitGate:
             waive=state.spec.waive,
             today=datetime.now(UTC).date(),
             cache=self._seen,
-            data_key=self._data_key(X, y),
+            data_key=self._key((X, y)),
+            validation_key=self._key(fit_kwargs.get("validation_data")),
         )
         for finding in verdict.findings:
             self.bench.write(finding_event(finding, self.bench.session_id, state.run_id))
@@ -70,9 +71,9 @@ class FitGate:
         if verdict.blocking:
             state.behind += [f"{one.code} {one.name}" for one in verdict.blocking]
 
-    def _data_key(self, X: object, y: object) -> str | None:
+    def _key(self, data: object) -> str | None:
         try:
-            return self.bench.fingerprint((X, y))
+            return self.bench.fingerprint(data)
         except UnreadableValueError:
             return None
 

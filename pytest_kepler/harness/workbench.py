@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import sys
@@ -14,6 +15,7 @@ import pytest
 
 from pytest_kepler.errors import JournalError, UnreadableValueError
 from pytest_kepler.harness.contents import Contents, Unreadable
+from pytest_kepler.harness.known import Known
 from pytest_kepler.harness.opened import OpenedFiles
 from pytest_kepler.harness.pairing import params_of
 from pytest_kepler.harness.params import flatten
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
 #: The fact under which the files stand that a run was seen to read.
 FILES_READ = "files_read"
+_PARAMS_HASH: pytest.StashKey[str] = pytest.StashKey()
 
 
 def seed_of(item: Any) -> int:
@@ -75,8 +78,8 @@ class Workbench:
         self._codes: dict[Any, CodePrint] = {}
         self._written_codes: set[str] = set()
         self._written_data: set[str] = set()
-        self._known: list[Run] = []
-        self._by_identity: dict[str, Run] = {}
+        self._known = Known()
+        self._written_specs: dict[str, tuple[ExperimentSpec, dict[str, Any]]] = {}
         self._environment: tuple[str, dict[str, Any]] | None = None
         self._n_modules = 0
         self._files_read: dict[str, dict[str, str]] = {}
@@ -88,23 +91,26 @@ class Workbench:
 
     def open(self) -> None:
         """Fingerprint the code of what was selected and read what is known of it."""
-        codes = {self.code(item).hash for item in self.selection.specs}
-        names = {experiment_name(item) for item in self.selection.specs}
         try:
             if not self.journal.exists():
                 return
-            self.journal.ingest()  # what a session left that was killed
+            self.journal.ingest_runs()
             with self.journal.reading():
-                self._known = self.journal.known(codes, names)
-                hashes = {run.environment_hash for run in self._known if run.environment_hash}
-                self._environments = self.journal.environments(hashes)
-                ids = {run.run_id for run in self._known}
-                self._files_read = self.journal.fact(FILES_READ, ids)
+                self._read_known()
         except JournalError as error:
             self.trouble = str(error)
-            return
-        for run in self._known:  # newest first
-            self._by_identity.setdefault(run.identity, run)
+
+    def _read_known(self) -> None:
+        items = list(self.selection.specs)
+        codes = {self.code(item).hash for item in items}
+        names = {experiment_name(item) for item in items}
+        params = {self._params_hash(item) for item in items}
+        known = self.journal.known(codes, names, params)
+        self._environments = self.journal.environments({run.environment_hash for run in known})
+        self._files_read = self.journal.fact(FILES_READ, {run.run_id for run in known})
+        self._known = Known(known)
+        if not all(self._known.has_params(one) for one in params):
+            self._known.add_others(self.journal.newest(codes, names))
 
     def _begin(self) -> None:
         if self._began:
@@ -165,11 +171,17 @@ class Workbench:
             code_hash=own,
             code_parts={"version": own} if spec.version is not None else code.parts,
             params=by_name,
-            params_hash=parts.digest(by_name),
+            params_hash=self._params_hash(item),
             data=data,
             settings=settings,
             environment=environment.chosen(self.environment()[1], self.settings.identity),
         )
+
+    def _params_hash(self, item: Any) -> str:
+        known: str | None = item.stash.get(_PARAMS_HASH, None)
+        if known is None:
+            known = item.stash[_PARAMS_HASH] = parts.digest(self.contents.of_params(item))
+        return known
 
     def environment(self) -> tuple[str, dict[str, Any]]:
         """Return the hash and the facts of the environment, as it is now."""
@@ -183,7 +195,7 @@ class Workbench:
 
     def earlier(self, identity: str) -> Run | None:
         """Return the newest executed run of an identity, or None."""
-        return self._by_identity.get(identity)
+        return self._known.of_identity(identity)
 
     def files_changed(self, run: Run) -> list[str]:
         """Name the files that a run was seen to read and that are no longer what they were."""
@@ -214,18 +226,13 @@ class Workbench:
 
     def why_new(self, item: Any, identity: parts.Identity) -> str:
         """Say why a run is no duplicate."""
-        name = experiment_name(item)
-        ours = [
-            run
-            for run in self._known
-            if run.experiment == name or run.code_hash == identity.code_hash
-        ]
+        comparable = self._known.comparable(experiment_name(item), identity)
         shown = flatten(params_of(item), self.settings.redact)
-        return parts.why_new(identity, shown, ours)
+        return parts.why_new(identity, shown, comparable)
 
     def remember(self, run: Run) -> None:
         """Let a run that passed in this process count for the items that come after it."""
-        self._by_identity[run.identity] = run
+        self._known.remember(run)
 
     # What is written
 
@@ -297,6 +304,45 @@ class Workbench:
             }
         )
         return run
+
+    def write_duplicate(
+        self, item: Any, spec: ExperimentSpec, run_id: str, earlier: Run, message: str
+    ) -> None:
+        """Spool a run that repeats another: what it has in common with that is left out."""
+        self._begin()
+        name = experiment_name(item)
+        event = {
+            "e": "run",
+            "run": run_id,
+            "session": self.session_id,
+            "experiment": name,
+            "node": item.nodeid,
+            "at": time.time(),
+            "status": "duplicate",
+            "duplicate_of": earlier.run_id,
+        }
+        told = self._told_spec(spec, name)
+        if told != earlier.spec:
+            event["spec"] = told
+            event["replicates"] = [one for one in spec.replicates if one in params_of(item)]
+        hash_, facts = self.environment()
+        if hash_ != earlier.environment_hash:
+            self._write_once(self._written_codes, "environment", hash_, facts=facts)
+            event["environment"] = hash_
+        project = spec.project or self.config.rootpath.name
+        own = {"project": project, "hypothesis": spec.hypothesis or "", "worker": self.worker}
+        event |= {key: value for key, value in own.items() if value != getattr(earlier, key, None)}
+        if message:
+            event["message"] = message
+        self.spool.write(event)
+
+    def _told_spec(self, spec: ExperimentSpec, name: str) -> dict[str, Any]:
+        """Return a spec as the journal gives it back, made once for all runs of an experiment."""
+        known = self._written_specs.get(name)
+        if known is None or known[0] is not spec:
+            told = json.loads(json.dumps(self._spec(spec, name, ()), default=repr))
+            known = self._written_specs[name] = (spec, told)
+        return known[1]
 
     def _spec(self, spec: ExperimentSpec, name: str, behind: Sequence[str]) -> dict[str, Any]:
         written = {

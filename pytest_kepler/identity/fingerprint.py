@@ -164,10 +164,16 @@ def params_hash(
     Parameters are settings: a text counts as it is written, and if it names a file, the file's
     content counts as well. The other arguments and the error are those of `read`.
     """
-    reader = _Reader(hook, code, root, texts_count=True)
+    reader: _Reader | None = None
     framed = Framed("params").count(len(params))
     for name in sorted(params):
-        framed.text(name).add(reader.digest(params[name], name))
+        value = params[name]
+        scalar = SCALARS.get(type(value)) if type(value) is not str else None
+        if scalar is not None:  # as the reader would, which need not be made for it
+            framed.text(name).add(scalar(value))
+            continue
+        reader = reader or _Reader(hook, code, root, texts_count=True)
+        framed.text(name).add(reader.digest(value, name))
     return framed.digest().hex()
 
 

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from pytest_kepler.records import Run
 
 _SHOWN = 3
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
 def digest(value: object) -> str:
     """Return 32 hexadecimal digits of the SHA-256 of a JSON-able value, keys sorted."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return hashlib.sha256(_CANONICAL.encode(value).encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,9 @@ def why_new(new: Identity, params: Mapping[str, Any], known: Sequence[Run]) -> s
         ]
         shown = ", ".join(f"{name}={params.get(name)!r}" for name in changed[:_SHOWN])
         return f"parameters not run before ({shown})" if shown else "parameters not run before"
-    nearest = same[0]
+    nearest = min(
+        same, key=lambda run: sum(1 for _ in _differences(new, run))
+    )  # the newest of equals
     if nearest.identity == new.identity:
         return f"run {nearest.short_id} ended with {nearest.status}"
     reasons = list(_reasons(new, nearest))
@@ -137,14 +139,21 @@ def why_new(new: Identity, params: Mapping[str, Any], known: Sequence[Run]) -> s
 
 
 def _reasons(new: Identity, old: Run) -> Iterable[tuple[str, str]]:
-    for kind, word in _WORDS.items():
+    names_of: dict[str, list[str]] = {}
+    for kind, name in _differences(new, old):
+        names_of.setdefault(_WORDS[kind], []).append(name)
+    for word, names in names_of.items():
+        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        yield word, ", ".join(names[:_SHOWN]) + more
+
+
+def _differences(new: Identity, old: Run) -> Iterable[tuple[str, str]]:
+    """Yield (kind of part, name) of each part that is not the same."""
+    for kind in _WORDS:
         before = old.parts.get(kind) or {}
         now = new.parts[kind]
-        names = [name for name in now if before.get(name) != now[name]]
-        names += [f"{name} removed" for name in before if name not in now]
-        if names:
-            more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-            yield word, ", ".join(names[:_SHOWN]) + more
+        yield from ((kind, name) for name in now if before.get(name) != now[name])
+        yield from ((kind, f"{name} removed") for name in before if name not in now)
 
 
 def _param(run: Run, name: str) -> str | None:

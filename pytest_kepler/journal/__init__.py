@@ -5,7 +5,7 @@ Importing this imports no DuckDB; the first connection does.
 
 from pytest_kepler.journal.ingest import Ingested
 from pytest_kepler.journal.journal import Journal
-from pytest_kepler.journal.place import find_journal
+from pytest_kepler.journal.place import find_journal, last_words
 from pytest_kepler.journal.reading import Gate, Note, Session, Threshold
 from pytest_kepler.journal.rows import Rows, rows_as_json
 from pytest_kepler.journal.search import Hit
@@ -22,6 +22,7 @@ __all__ = [
     "Session",
     "Threshold",
     "find_journal",
+    "last_words",
     "open_journal",
     "rows_as_json",
 ]

@@ -9,7 +9,7 @@ from pytest_kepler.journal import connect, reading, sql
 from pytest_kepler.journal import search as searching
 from pytest_kepler.journal import where as filters
 from pytest_kepler.journal.ingest import Ingested, ingest
-from pytest_kepler.journal.place import Place
+from pytest_kepler.journal.place import Place, is_last_words
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -38,6 +38,7 @@ class Journal:
         self.path = path
         self._place = Place(path)
         self._connection: DuckDBPyConnection | None = None
+        self._texts: reading.Texts | None = None
 
     @property
     def folder(self) -> Path:
@@ -62,6 +63,11 @@ class Journal:
         """Bring what is new in the spools into the file; see `ingest.ingest`."""
         return ingest(self._place)
 
+    def ingest_runs(self) -> None:
+        """Bring in what sessions left that were killed; the last words of others can wait."""
+        if not all(is_last_words(path) for path in self._place.spools()):
+            ingest(self._place)
+
     @contextlib.contextmanager
     def reading(self) -> Iterator[DuckDBPyConnection]:
         """Open the journal to read, for as long as the context lasts; writers wait meanwhile.
@@ -72,19 +78,30 @@ class Journal:
             yield self._connection
             return
         with connect.reader(self._place) as db:
-            self._connection = db
+            self._connection, self._texts = db, reading.Texts()
             try:
                 yield db
             finally:
-                self._connection = None
+                self._connection = self._texts = None
 
-    def known(self, code_hashes: Collection[str], experiments: Collection[str]) -> list[Run]:
+    def known(
+        self,
+        code_hashes: Collection[str],
+        experiments: Collection[str],
+        params_hashes: Collection[str],
+    ) -> list[Run]:
         """Return the newest executed run of each identity, of some code or experiments.
 
-        Neither duplicates nor void runs are among them, nor any that are still running.
+        Only those with one of the given hashes of parameters, newest first. Neither duplicates
+        nor void runs are among them, nor any that are still running.
         """
         with self.reading() as db:
-            return reading.known_runs(db, code_hashes, experiments)
+            return reading.known_runs(db, code_hashes, experiments, params_hashes, self._texts)
+
+    def newest(self, code_hashes: Collection[str], experiments: Collection[str]) -> list[Run]:
+        """Return a few of the newest executed runs of each of some experiments, or of some code."""
+        with self.reading() as db:
+            return reading.newest_runs(db, code_hashes, experiments)
 
     def past_runs(
         self, session_id: str, experiments: Collection[str], also: Collection[str] = ()
@@ -95,7 +112,7 @@ class Journal:
         executed, and of those the runs whose ids are in `also`.
         """
         with self.reading() as db:
-            return reading.past_runs(db, session_id, experiments, also)
+            return reading.past_runs(db, session_id, experiments, also, self._texts)
 
     def session_runs(self, session_id: str) -> list[Run]:
         """Return the runs of a session, newest first, void ones left out."""
@@ -113,7 +130,7 @@ class Journal:
 
     def _runs(self, condition: str, *values: object) -> list[Run]:
         with self.reading() as db:
-            return reading.select_runs(db, condition, values)
+            return reading.select_runs(db, condition, values, texts=self._texts)
 
     def findings(
         self, session_id: str | None = None, *, run_ids: Collection[str] | None = None

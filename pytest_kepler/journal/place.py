@@ -12,6 +12,7 @@ from pytest_kepler.errors import JournalError
 
 HOME: Final = ".kepler"
 DEFAULT_NAME: Final = "journal.duckdb"
+_LAST_WORDS: Final = "end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,16 @@ class Place:
             return []
         except OSError as error:
             raise cannot("read", self.spool, error) from error
+
+
+def last_words(session_id: str) -> str:
+    """Return the label of the spool of what a session says once its runs are in the journal."""
+    return f"{session_id}-{_LAST_WORDS}"
+
+
+def is_last_words(path: Path) -> bool:
+    """Tell by its name whether a spool holds the last words of a session: how it ended."""
+    return path.name.split("-")[1:2] == [_LAST_WORDS]
 
 
 def cannot(verb: str, path: Path, error: OSError) -> JournalError:

@@ -3,33 +3,42 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_kepler.errors import QueryError
-from pytest_kepler.records import Finding, Run
+from pytest_kepler.records import EMPTY, Finding, Run
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Iterator
 
     from duckdb import DuckDBPyConnection
 
     from pytest_kepler.journal.where import Sense
 
-#: Fields of a run that come from the column of their name as they are.
-_PLAIN: Final = (
-    *("run_id", "session_id", "project", "experiment", "node_id", "status", "seconds", "seed"),
-    *("hypothesis", "identity", "code_hash", "data_hash", "params_hash", "eval_hash"),
-    *("environment_hash", "why_new", "duplicate_of", "message", "unsound"),
+#: Fields of a run that come from another expression than the column of their name.
+_EXPRESSIONS: Final = {
+    "params": "to_json(params)::VARCHAR",
+    "commit": "coalesce(\"commit\", '')",
+    "dirty": "coalesce(dirty, false)",
+    "spec": "spec::VARCHAR",
+    "parts": "parts::VARCHAR",
+}
+_FIELDS: Final = tuple(field.name for field in fields(Run))
+_RUN: Final = "SELECT {} FROM every_run".format(
+    ", ".join(_EXPRESSIONS.get(name, name) for name in _FIELDS)
 )
-_RUN: Final = f"""
-SELECT
-    started_at, to_json(params)::VARCHAR, metrics, coalesce("commit", ''), coalesce(dirty, false),
-    spec::VARCHAR, parts::VARCHAR, {", ".join(_PLAIN)}
-FROM every_run
-"""
-#: Likewise of a session.
+#: What a decision does not ask for: there may be very many runs.
+_LEAN: Final = {"params": "NULL", "hypothesis": "''", "commit": "''", "node_id": "''"}
+_LEAN_RUN: Final = "SELECT {} FROM every_run".format(
+    ", ".join({**_EXPRESSIONS, **_LEAN}.get(name, name) for name in _FIELDS)
+)
+_STARTED_AT, _PARAMS, _METRICS, _SPEC, _PARTS = map(
+    _FIELDS.index, ("started_at", "params", "metrics", "spec", "parts")
+)
+#: Fields of a session that come from the column of their name as they are.
 _SESSION: Final = (
     *("seconds", "exit_status", "project", "rootdir", "host", "python", "platform"),
     *("commit", "diff"),
@@ -37,6 +46,7 @@ _SESSION: Final = (
 _NEWEST_FIRST: Final = "ORDER BY started_at DESC, run_id"
 _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ID_DIGITS: Final = 8
+_N_NEWEST: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,62 +104,119 @@ class Session:
     diff: str
 
 
-class _Texts:
+class Texts:
     """JSON texts, each read once: the same spec stands in every run of an experiment."""
 
     def __init__(self) -> None:
         self._known: dict[str, Any] = {}
 
     def __call__(self, text: str | None) -> Any:
+        """Return what a text says; an empty mapping for none."""
         if not text:
-            return {}
+            return EMPTY
         if text not in self._known:
             self._known[text] = json.loads(text)
         return self._known[text]
+
+
+class _Unread(Mapping[str, Any]):
+    """The mapping of a JSON text, read when it is looked at: few of many runs ever are."""
+
+    __slots__ = ("_found", "_text")
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._found: dict[str, Any] | None = None
+
+    def _read(self) -> dict[str, Any]:
+        if self._found is None:
+            self._found = json.loads(self._text)
+        return self._found
+
+    def __getitem__(self, key: str) -> Any:
+        return self._read()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read())
+
+    def __len__(self) -> int:
+        return len(self._read())
+
+    def __repr__(self) -> str:
+        return repr(self._read())
 
 
 def select_runs(
     db: DuckDBPyConnection,
     condition: str = "true",
     values: Iterable[object] = (),
-    tail: str = _NEWEST_FIRST,
+    *,
+    is_lean: bool = False,
+    texts: Texts | None = None,
 ) -> list[Run]:
     """Return the runs that a condition over the private view selects, newest first."""
-    rows = db.execute(f"{_RUN} WHERE {condition} {tail}", list(values)).fetchall()
-    read = _Texts()
-    return [_run(row, read) for row in rows]
+    select = _LEAN_RUN if is_lean else _RUN
+    rows = db.execute(f"{select} WHERE {condition} {_NEWEST_FIRST}", list(values)).fetchall()
+    read = texts or Texts()
+    return [_run(list(row), read) for row in rows]
 
 
-def _run(row: tuple[Any, ...], read: _Texts) -> Run:
-    started_at, params, metrics, commit, dirty, spec, parts, *plain = row
-    return Run(
-        started_at=utc(started_at),
-        params=read(params),
-        metrics=metrics or {},
-        commit=commit,
-        dirty=dirty,
-        spec=read(spec),
-        parts=read(parts),
-        **dict(zip(_PLAIN, plain, strict=True)),
-    )
+def _run(row: list[Any], read: Texts) -> Run:
+    row[_STARTED_AT] = utc(row[_STARTED_AT])
+    row[_PARAMS] = read(row[_PARAMS])
+    row[_METRICS] = row[_METRICS] or EMPTY
+    row[_SPEC] = read(row[_SPEC])
+    row[_PARTS] = _Unread(row[_PARTS]) if row[_PARTS] else EMPTY
+    return Run(*row)
+
+
+_EXECUTED: Final = (
+    "status NOT IN ('duplicate', 'void', 'running') AND ("
+    "code_hash IN (SELECT unnest(?::VARCHAR[])) OR experiment IN (SELECT unnest(?::VARCHAR[])))"
+)
 
 
 def known_runs(
-    db: DuckDBPyConnection, code_hashes: Collection[str], experiments: Collection[str]
+    db: DuckDBPyConnection,
+    code_hashes: Collection[str],
+    experiments: Collection[str],
+    params_hashes: Collection[str],
+    texts: Texts | None = None,
 ) -> list[Run]:
-    """Return the newest executed run of each identity, of some code or experiments."""
+    """Return the newest executed run of each identity, of some code or experiments.
+
+    Only those with one of the given hashes of parameters.
+    """
     return select_runs(
         db,
-        "status NOT IN ('duplicate', 'void', 'running') AND ("
-        "code_hash IN (SELECT unnest(?::VARCHAR[])) OR experiment IN (SELECT unnest(?::VARCHAR[])))"
-        " QUALIFY row_number() OVER (PARTITION BY experiment, identity "
+        f"{_EXECUTED} AND params_hash IN (SELECT unnest(?::VARCHAR[])) "
+        "QUALIFY row_number() OVER (PARTITION BY experiment, identity "
         "ORDER BY started_at DESC, run_id) = 1",
+        [sorted(code_hashes), sorted(experiments), sorted(params_hashes)],
+        is_lean=True,
+        texts=texts,
+    )
+
+
+def newest_runs(
+    db: DuckDBPyConnection, code_hashes: Collection[str], experiments: Collection[str]
+) -> list[Run]:
+    """Return the newest executed runs of each of some experiments, or of some code; a few."""
+    return select_runs(
+        db,
+        f"{_EXECUTED} QUALIFY row_number() OVER (PARTITION BY experiment "
+        f"ORDER BY started_at DESC, run_id) <= {_N_NEWEST}",
         [sorted(code_hashes), sorted(experiments)],
+        is_lean=True,
     )
 
 
 def past_runs(
-    db: DuckDBPyConnection, session_id: str, experiments: Collection[str], run_ids: Collection[str]
+    db: DuckDBPyConnection,
+    session_id: str,
+    experiments: Collection[str],
+    run_ids: Collection[str],
+    texts: Texts | None = None,
 ) -> list[Run]:
     """Return the newest run of each setting and data outside a session, and some runs by id."""
     return select_runs(
@@ -160,6 +227,7 @@ def past_runs(
         "coalesce(nullif(eval_hash, ''), data_hash) ORDER BY started_at DESC, run_id) = 1 "
         "OR run_id IN (SELECT unnest(?::VARCHAR[]))",
         [session_id, sorted(experiments), sorted(run_ids)],
+        texts=texts,
     )
 
 
@@ -174,11 +242,11 @@ def select_findings(
         f"FROM finding WHERE {condition} ORDER BY checked_at, run_id, code",
         [value],
     ).fetchall()
-    read = _Texts()
+    read = Texts()
     return [(run_id, Finding(**_named(rest, read))) for run_id, *rest in rows]
 
 
-def _named(row: list[Any], read: _Texts) -> dict[str, Any]:
+def _named(row: list[Any], read: Texts) -> dict[str, Any]:
     *texts, measured, threshold = row
     names = ("code", "name", "severity", "message", "location", "fix", "waiver")
     numbers = {"measured": read(measured) or {}, "threshold": read(threshold) or {}}
@@ -246,7 +314,7 @@ def select_sessions(db: DuckDBPyConnection, session_id: str | None) -> list[Sess
         + " FROM sessions WHERE $1 IS NULL OR session_id = $1 ORDER BY started_at DESC, session_id",
         [session_id],
     ).fetchall()
-    read = _Texts()
+    read = Texts()
     return [
         Session(
             session_id=found,

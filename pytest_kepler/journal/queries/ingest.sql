@@ -222,16 +222,31 @@ FROM complete
 INSERT INTO run BY NAME
 SELECT * FROM finished WHERE duplicate_of = '' ORDER BY started_at;
 
+-- A duplicate has its numbers from the run that it repeats, and all that its event left out.
 INSERT INTO run BY NAME
 SELECT
     finished.* REPLACE (
         coalesce(original.metrics, finished.metrics) AS metrics,
-        coalesce(original.eval_hash, finished.eval_hash) AS eval_hash
+        coalesce(original.eval_hash, finished.eval_hash) AS eval_hash,
+        coalesce(original.params, finished.params) AS params,
+        coalesce(nullif(finished.project, ''), original.project, '') AS project,
+        coalesce(nullif(finished.hypothesis, ''), original.hypothesis, '') AS hypothesis,
+        coalesce(nullif(finished.identity, ''), original.identity, '') AS identity,
+        coalesce(nullif(finished.code_hash, ''), original.code_hash, '') AS code_hash,
+        coalesce(nullif(finished.data_hash, ''), original.data_hash, '') AS data_hash,
+        coalesce(nullif(finished.params_hash, ''), original.params_hash, '') AS params_hash,
+        coalesce(nullif(finished.environment_hash, ''), original.environment_hash, '')
+            AS environment_hash,
+        coalesce(finished.seconds, 0) AS seconds,
+        coalesce(finished.seed, original.seed) AS seed,
+        coalesce(finished.spec, original.spec) AS spec,
+        coalesce(finished.parts, original.parts) AS parts,
+        coalesce(finished.replicates, original.replicates) AS replicates
     )
 FROM finished
     LEFT JOIN (
-        SELECT run_id, metrics, eval_hash
+        SELECT *
         FROM run SEMI JOIN finished ON run.run_id = finished.duplicate_of
     ) AS original ON original.run_id = finished.duplicate_of
-WHERE duplicate_of <> ''
-ORDER BY started_at;
+WHERE finished.duplicate_of <> ''
+ORDER BY finished.started_at;

@@ -113,6 +113,25 @@ def test_nan_and_infinities_are_kept(journal, writer):
     assert json.loads(text) == {"nan": "NaN", "up": "Infinity", "down": "-Infinity", "big": 1e300}
 
 
+def test_a_duplicate_has_what_its_event_leaves_out_from_the_run_that_it_repeats(journal, writer):
+    said = {"params": {"C": 1}, "hypothesis": "soft", "identity": "i", "data": "d", "seed": 3}
+    original = writer.whole_run({"accuracy": 0.9}, environment="e", parts={"code": {}}, **said)
+    bare = {"e": "run", "session": writer.session, "experiment": "t.py::test_svm", "node": "n"}
+    bare |= {"at": 1_760_000_100.0, "status": "duplicate", "duplicate_of": original}
+    writer.spool.write({**bare, "run": "1" * 20})
+    writer.spool.write({**bare, "run": "2" * 20, "spec": {"metric": "f1"}, "environment": "new"})
+    writer.spool.write({**bare, "run": "3" * 20, "duplicate_of": "0" * 20})
+    journal.ingest()
+    by_id = {run.run_id: run for run in journal.all_runs()}
+    first, same, other = by_id[original], by_id["1" * 20], by_id["2" * 20]
+    kept = ("params", "hypothesis", "identity", "data_hash", "code_hash", "seed", "project")
+    for name in kept:
+        assert getattr(same, name) == getattr(other, name) == getattr(first, name), name
+    assert (same.seconds, same.spec, same.parts) == (0.0, first.spec, {"code": {}})
+    assert (other.spec, other.environment_hash) == ({"metric": "f1"}, "new")
+    assert by_id["3" * 20].params == {}  # of a run that is not there
+
+
 def test_a_duplicate_shows_the_numbers_of_the_run_it_repeats_and_logs_none(journal, writer):
     original = writer.run()
     writer.spool.metric(original, "accuracy", 0.9, None)
@@ -127,7 +146,7 @@ def test_a_duplicate_shows_the_numbers_of_the_run_it_repeats_and_logs_none(journ
         assert by_id[repeated].metrics == {"accuracy": 0.9}
         assert by_id[repeated].eval_hash == "e1"
     assert rows(journal, "SELECT DISTINCT run_id FROM metrics") == [(original,)]
-    assert [run.run_id for run in journal.known({"code-1"}, ())] == [original]
+    assert [run.run_id for run in journal.known({"code-1"}, (), {""})] == [original]
 
 
 def test_a_run_whose_writer_is_gone_is_crashed_and_its_spool_taken_away(journal, new_writer):

@@ -259,8 +259,26 @@ def test_known_runs_are_the_executed_ones_newest_first(journal, writer):
     writer.whole_run(code="z", experiment="e4")
     writer.run(code="x")  # still running
     journal.ingest()
-    assert [run.run_id for run in journal.known({"x"}, {"e3"})] == [new, old, named]
-    assert journal.known(set(), set()) == []
+    assert [run.run_id for run in journal.known({"x"}, {"e3"}, {""})] == [new, old, named]
+    assert journal.known(set(), set(), {""}) == []
+
+
+def test_known_runs_are_those_with_the_parameters_that_are_asked_for(journal, writer):
+    one = writer.whole_run(params_hash="p1", identity="i1")
+    writer.whole_run(params_hash="p2", identity="i2")
+    journal.ingest()
+    assert [run.run_id for run in journal.known({"code-1"}, (), {"p1", "p3"})] == [one]
+
+
+def test_the_newest_runs_are_a_few_of_each_experiment(journal, writer):
+    for n in range(230):
+        writer.whole_run(at=1_000.0 + n, experiment="many")
+    writer.whole_run(at=1.0, experiment="few")
+    journal.ingest()
+    found = journal.newest((), {"many", "few"})
+    assert [run.experiment for run in found].count("many") == 200
+    assert [run.started_at.timestamp() for run in found[:2]] == [1_229.0, 1_228.0]
+    assert found[-1].experiment == "few"
 
 
 def test_json_of_an_answer_nests_json_and_spells_what_is_not_finite():
