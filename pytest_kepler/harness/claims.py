@@ -21,11 +21,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How a gate ended: ``passed``, ``failed``, ``skipped``, ``error`` or ``crashed``."""
+    """How a gate ended: ``passed``, ``failed``, ``skipped``, ``error`` or ``crashed``.
+
+    ``content`` tells the shared data that it was run on; empty where that is not known.
+    """
 
     status: str
     message: str = ""
     seconds: float = 0.0
+    content: str = ""
 
     @property
     def passed(self) -> bool:

@@ -165,6 +165,11 @@ class Contents:
             known = self._definitions[id(fixed)] = (fixed, counted, others)
         return known[1], known[2]
 
+    def shared_names(self, item: Any) -> list[str]:
+        """Return the fixtures that count for an item and live longer than it."""
+        counting = [pair for definitions in self._counting(item) for pair in definitions]
+        return [name for name, definition in counting if definition.scope != "function"]
+
     @staticmethod
     def _found(item: Any, names: Any) -> Definitions:
         pairs = [(name, fixture_of(item, name)) for name in names]
@@ -378,7 +383,8 @@ class Contents:
         self._changed[key] = shared.value
         # A run that was looked at right after it, alone, began on the content as it was read.
         is_known = bool(changer) and is_original and len(shared.users) == 1
-        return [Change(definition.argname, changer, [] if is_known else list(shared.users))]
+        unsound = [] if is_known else list(shared.users)
+        return [Change(definition.argname, changer, unsound, is_news=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,11 +397,14 @@ class Change:
         Its name, and the test that changed it where that is known.
     unsound : list of str
         Runs that may have seen other content than their identity says.
+    is_news : bool
+        Whether it was just found; else a run has used what was known to be changed.
     """
 
     fixture: str
     changer: str
     unsound: list[str]
+    is_news: bool = False
 
 
 def _names_below(item: Any, definition: Any) -> set[str]:

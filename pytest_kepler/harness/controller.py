@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_kepler.errors import KeplerError, KeplerUsageError
-from pytest_kepler.harness.bulk import in_bulk
 from pytest_kepler.harness.settings import journal_path, setting
+from pytest_kepler.identity.collector import collector_paused
 from pytest_kepler.spool import Spool, new_id
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class Controller:
         self._selection: Selection | None = None
         self._blocked: Counter[str] = Counter()
         self._n_reports = 0
+        self._is_summary = False
 
     def take(self, bench: Workbench) -> None:
         """Be the controller of the only process."""
@@ -103,9 +104,14 @@ class Controller:
             return None
         if told["status"] == "blocked" and report.skipped:
             return "blocked", "B", ("BLOCKED", {"yellow": True})
-        if told["status"] == "duplicate" and report.skipped and not hasattr(report, "wasxfail"):
-            return "skipped", "d", (f"DUPLICATE ({told['reason']})", {"green": True})
-        return None
+        word = {"reused": "REUSED", "duplicate": "DUPLICATE"}.get(told["status"])
+        if word is None or not report.skipped or hasattr(report, "wasxfail"):
+            return None
+        shown = word
+        # The summary of -rs folds reports, and asks for the word of the first.
+        if told["status"] == "duplicate" and not self._is_summary:
+            shown += told["reason"].removeprefix("duplicate")
+        return "skipped", "d", (shown, {"green": True})
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -134,7 +140,7 @@ class Controller:
             self.troubles += self._bench.troubles()
         if not self._n_reports:
             return
-        with in_bulk():
+        with collector_paused():
             missed = self._ingest_and_judge(session, exitstatus)
         for outcome in missed:
             self._report_miss(outcome)
@@ -214,6 +220,7 @@ class Controller:
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the report of the session."""
+        self._is_summary = True
         from pytest_kepler.answering import Look, render
 
         if self.usage_error:

@@ -80,6 +80,7 @@ class Pairer:
         self._is_project = is_project
         self._subjects: dict[int, dict[str, Any]] = {}
         self._sees: dict[tuple[int, int], bool] = {}
+        self._shared: dict[tuple[int, int], str] = {}
 
     def pair(
         self,
@@ -128,7 +129,7 @@ class Pairer:
 
     def guards(self, test: Any, experiment: Any) -> bool:
         """Tell whether a sanity test guards an experiment by the coverage rule."""
-        pair = (id(test._fixtureinfo), id(experiment._fixtureinfo))  # noqa: SLF001
+        pair = _infos(test, experiment)
         sees = self._sees.get(pair)
         if sees is None:
             subjects = self.subjects(test)
@@ -138,19 +139,32 @@ class Pairer:
             if not subjects:
                 sees = _home(test) is not None and _home(test) in experiment.listchain()
             self._sees[pair] = sees
-        return sees and _agree(params_of(test), params_of(experiment))
+        if not sees:
+            return False
+        params = params_of(test)
+        return not params or _agree(params, params_of(experiment))
 
     def _shares(self, test: Any, experiment: Any) -> str:
         """Name the fixtures that both use although the test does not guard the experiment."""
-        subjects = self.subjects(test)
-        if all(fixture_of(experiment, name) is one for name, one in subjects.items()):
-            return ""  # other cases of its fixtures: nothing to say
-        shared = [name for name, one in subjects.items() if fixture_of(experiment, name) is one]
-        return ", ".join(shared)
+        pair = _infos(test, experiment)
+        if pair not in self._shared:
+            subjects = self.subjects(test)
+            shared = [name for name, one in subjects.items() if fixture_of(experiment, name) is one]
+            # All of them: other cases of its fixtures, and nothing to say.
+            self._shared[pair] = ", ".join(shared) if len(shared) < len(subjects) else ""
+        return self._shared[pair]
+
+
+def _infos(test: Any, experiment: Any) -> tuple[int, int]:
+    """Return what the cases of two tests have in common: the fixtures that each sees."""
+    return id(test._fixtureinfo), id(experiment._fixtureinfo)  # noqa: SLF001  # no public way
 
 
 def _agree(left: dict[str, Any], right: dict[str, Any]) -> bool:
-    return all(same_value(value, right[name]) for name, value in left.items() if name in right)
+    for name, value in left.items():  # a loop, because there may be very many pairs
+        if name in right and not same_value(value, right[name]):
+            return False
+    return True
 
 
 def _home(test: pytest.Item) -> object:

@@ -1,13 +1,11 @@
-"""The plugin of a process that runs tests: gate, identity, decision, run, record.
+"""The plugin of a process that runs experiments: gate, identity, decision, run, record.
 
-Gates are run right before the first experiment that needs them, each once a session. Then the
-run's identity is decided, before its fixtures where their content is known already, else after
-them and before the test function's body.
+The gates come first. Then the run's identity is decided, before its fixtures where their content is
+known already, else after them and before the test function's body.
 """
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,8 +15,8 @@ from _pytest.outcomes import Failed, Skipped  # typed, unlike pytest.fail.Except
 from _pytest.skipping import evaluate_xfail_marks
 
 from pytest_kepler.gate import valid_waivers
-from pytest_kepler.harness.claims import Claims, Verdict
 from pytest_kepler.harness.contents import Unreadable, is_project
+from pytest_kepler.harness.items import place_of, setup_state, short_message
 from pytest_kepler.harness.selection import WAYS_OUT
 from pytest_kepler.harness.tracker import make_experiment
 from pytest_kepler.harness.workbench import seed_of
@@ -28,8 +26,9 @@ from pytest_kepler.tracking.seeding import seed_everything
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
-    from pathlib import Path
 
+    from pytest_kepler.harness.claims import Verdict
+    from pytest_kepler.harness.gatekeeper import Gatekeeper
     from pytest_kepler.harness.tracker import FitGate
     from pytest_kepler.harness.workbench import Workbench
     from pytest_kepler.identity.fingerprint import Print
@@ -38,8 +37,6 @@ if TYPE_CHECKING:
     from pytest_kepler.tracking.experiment import Experiment
 
 STATE = pytest.StashKey["RunState"]()
-GATE_KNOWN = pytest.StashKey[bool]()
-_MESSAGE_LIMIT = 8_000
 #: Attributes of an assertion error that was raised in a fixture: the fixture's name, and whether
 #: it was reported as an error before.
 _FIXTURE = "__kepler_fixture__"
@@ -98,29 +95,24 @@ class Protocol:
     bench : Workbench
     fit_gate : FitGate
         What `experiment.fit` goes through.
-    claims_folder : Path or None
-        Where xdist workers share verdicts.
+    keeper : Gatekeeper
+        Tells whether a gate passed, and runs it if nobody has.
     """
 
-    def __init__(self, bench: Workbench, fit_gate: FitGate, claims_folder: Path | None) -> None:
+    def __init__(self, bench: Workbench, fit_gate: FitGate, keeper: Gatekeeper) -> None:
         self.bench = bench
         self.fit_gate = fit_gate
+        self.keeper = keeper
         self.selection = bench.selection
-        self.claims = Claims(claims_folder)
-        self.nested = False
-        self._index: dict[str, int] = {}
-        self._outcomes: dict[str, list[pytest.TestReport]] = {}
 
-    # The gate
+    # An item's turn
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> Generator[None, object, object]:
-        """Settle what stands before an item, let it run, and close its record."""
+        """Settle what stands before an experiment, let it run, and close its record."""
         del nextitem
-        if item.nodeid in self.selection.gates and not self.nested:
-            return (yield from self._gate_in_its_turn(item))
         spec = self.selection.specs.get(item)
         if spec is None:
             return (yield)
@@ -135,82 +127,21 @@ class Protocol:
             self._close(item, item.stash[STATE])
             del item.stash[STATE]
 
-    def _gate_in_its_turn(self, item: pytest.Item) -> Generator[None, object, object]:
-        with self.claims.claim(item.nodeid) as verdict:
-            item.stash[GATE_KNOWN] = verdict is not None
-            started = time.perf_counter()
-            result = yield
-            item.stash[GATE_KNOWN] = False
-            if verdict is None:
-                self._settle(item, time.perf_counter() - started)
-        return result
-
     @pytest.hookimpl(tryfirst=True, specname="pytest_runtest_protocol")
     def pytest_kepler_settled(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
         """Stand in for pytest's own protocol where nothing has to run."""
-        if item.stash.get(GATE_KNOWN, False):
-            _setup_state(item).teardown_exact(nextitem)
-            return True
         state = item.stash.get(STATE, None)
         if state is None or state.decision is None or state.decision.kind == "run":
             return None
         self._report_without_running(item, state, state.decision, nextitem)
         return True
 
-    def _verdict(self, gate: pytest.Item, item: pytest.Item) -> Verdict:
-        """Return a gate's verdict, running it now if nobody has."""
-        known = self.claims.verdicts.get(gate.nodeid)
-        if known is not None:
-            return known
-        with self.claims.claim(gate.nodeid) as verdict:
-            if verdict is None:
-                started = time.perf_counter()
-                self._run_now(gate, item)
-                self._settle(gate, time.perf_counter() - started)
-        return self.claims.verdicts[gate.nodeid]
-
-    def _run_now(self, gate: pytest.Item, item: pytest.Item) -> None:
-        interactor = _xdist_interactor(item.config)
-        if interactor is not None:  # it checks each report against the item that it believes in
-            if not self._index:
-                self._index = {one.nodeid: n for n, one in enumerate(item.session.items)}
-            current, interactor.item_index = interactor.item_index, self._index[gate.nodeid]
-        self.nested = True
-        try:
-            _setup_state(item).teardown_exact(gate)
-            gate.ihook.pytest_runtest_protocol(item=gate, nextitem=item)
-        finally:
-            self.nested = False
-            if interactor is not None:
-                interactor.item_index = current
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Remember the reports of gates; a report that is to be rerun is not final."""
-        if report.nodeid in self.selection.gates and report.outcome != "rerun":  # type: ignore[comparison-overlap]
-            self._outcomes.setdefault(report.nodeid, []).append(report)
-
-    def _settle(self, gate: pytest.Item, seconds: float) -> None:
-        verdict = replace(_judge_gate(self._outcomes.pop(gate.nodeid, [])), seconds=seconds)
-        self.claims.verdicts[gate.nodeid] = verdict
-        self.bench.write(
-            {
-                "e": "gate",
-                "session": self.bench.session_id,
-                "node": gate.nodeid,
-                "status": verdict.status,
-                "seconds": seconds,
-                "message": verdict.message,
-                "at": time.time(),
-            }
-        )
-
     # The decision
 
     def _before_fixtures(self, item: pytest.Item, state: RunState) -> Decision | None:
         blockers = list(self.selection.unseen.get(item, ()))
         for gate in self.selection.gates_of.get(item, ()):
-            verdict = self._verdict(gate, item)
+            verdict = self.keeper.verdict(gate, item)
             if not verdict.passed:
                 blockers.append(f"{gate.nodeid} {_ended(verdict)}")
         if blockers:
@@ -305,7 +236,7 @@ class Protocol:
         ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         for report in self._reports(item, state, decision):
             ihook.pytest_runtest_logreport(report=report)
-        _setup_state(item).teardown_exact(nextitem)
+        setup_state(item).teardown_exact(nextitem)
         ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
 
     def _reports(
@@ -327,7 +258,7 @@ class Protocol:
             )
 
         self._record_decision(item, state, decision)
-        place = _place(item)
+        place = place_of(item)
         if decision.kind == "blocked":
             return [
                 make("setup", "skipped", (*place, f"Skipped: blocked: {decision.reason}")),
@@ -489,10 +420,11 @@ class Protocol:
             self.bench.write_files_read(state.run_id, opened)
             changes = self.bench.contents.verify(item, state.run_id, call.duration)
             self.bench.note_changes(changes)
+            self.keeper.forget(change.fixture for change in changes if change.is_news)
         elif call.when == "teardown" and report.failed and state.run is not None:
             state.status = "error"
         if report.failed and state.status is not None:
-            state.message = _short(report)
+            state.message = short_message(report)
         elif state.blocked_by:
             state.message = state.blocked_by
         report._kepler = self._payload(state, state.decision)  # type: ignore[attr-defined]  # noqa: SLF001
@@ -572,15 +504,9 @@ def _expected_failure(item: pytest.Item, earlier: Run | None) -> str | None:
     return found.reason if was_expected or covers else None
 
 
-def _place(item: pytest.Item) -> tuple[str, int]:
-    """Return the file and the line of a test, as pytest tells them of one that is skipped."""
-    path, line, _ = item.location
-    return os.path.join(item.config.rootpath, path), (line or 0) + 1  # noqa: PTH118  # told 10,000 times
-
-
 def _make_blocked(item: pytest.Item, report: pytest.TestReport, reason: str) -> None:
     report.outcome = "skipped"
-    report.longrepr = (*_place(item), f"Skipped: blocked: {reason}")
+    report.longrepr = (*place_of(item), f"Skipped: blocked: {reason}")
     report.__dict__.pop("wasxfail", None)
 
 
@@ -593,36 +519,6 @@ def _status(report: pytest.TestReport, error: BaseException | None) -> Status:
         return "skipped"
     asserted = error is None or isinstance(error, AssertionError | pytest.fail.Exception)
     return "failed" if asserted else "error"
-
-
-def _short(report: pytest.TestReport) -> str:
-    crash = getattr(report.longrepr, "reprcrash", None)
-    text = crash.message if crash is not None else report.longreprtext
-    return str(text)[:_MESSAGE_LIMIT]
-
-
-def _judge_gate(reports: list[pytest.TestReport]) -> Verdict:
-    """Return the verdict of a gate: passed only if everything about it passed."""
-    if not reports:
-        return Verdict("error", "it did not run")
-    for report in reports:
-        if report.failed:
-            return Verdict("failed", _short(report).splitlines()[0] if _short(report) else "")
-    for report in reports:
-        if report.skipped and not hasattr(report, "wasxfail"):
-            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
-            return Verdict("skipped", reason.removeprefix("Skipped: "))
-        if report.skipped and not _xfail_reason(report):
-            return Verdict("failed", "it is expected to fail, without a reason")
-    return Verdict("passed")
-
-
-def _xfail_reason(report: pytest.TestReport) -> str:
-    """Return the reason of an expected failure, without what pytest puts before it."""
-    reason = str(getattr(report, "wasxfail", ""))
-    for prefix in ("[NOTRUN]", "reason:"):
-        reason = reason.strip().removeprefix(prefix)
-    return reason.strip()
 
 
 def _ended(verdict: Verdict) -> str:
@@ -649,17 +545,3 @@ def _dynamic_fixtures(item: Any) -> list[str]:
         for name, definition in active.items()
         if name not in item.fixturenames and is_project(definition)
     )
-
-
-def _setup_state(item: pytest.Item) -> Any:
-    return item.session._setupstate  # noqa: SLF001  # no public way
-
-
-def _xdist_interactor(config: pytest.Config) -> Any:
-    """Return xdist's object in a worker, which must know the item whose reports come."""
-    if not hasattr(config, "workerinput"):
-        return None
-    for plugin in config.pluginmanager.get_plugins():
-        if hasattr(plugin, "item_index") and hasattr(plugin, "sendevent"):
-            return plugin
-    return None

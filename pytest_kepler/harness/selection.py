@@ -6,6 +6,7 @@ found, paired with what they guard, and put right before it.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -110,7 +111,7 @@ class Selector:
     ) -> None:
         self.session = session
         self.captured = captured
-        self.is_project = is_project
+        self.is_project = functools.cache(is_project)
         self._specs: dict[tuple[int, int], ExperimentSpec] = {}
 
     def select(self, items: list[pytest.Item]) -> Selection:
@@ -138,9 +139,10 @@ class Selector:
         selection.notices = pairing.unguarded
         if self._is_whole(selection):
             selection.notices = [*pairing.idle, *pairing.unguarded]
+        needed: dict[pytest.Item, None] = {}
         for item, gates in pairing.gates_of.items():
             selection.gates_of[item] = [one for one in gates if one.nodeid not in finder.left_out]
-            selection.gates.update((gate.nodeid, gate) for gate in selection.gates_of[item])
+            needed.update(dict.fromkeys(selection.gates_of[item]))
             sentences = [
                 f"{gate.nodeid} was left out by {finder.left_out[gate.nodeid]}, and {WAYS_OUT}"
                 for gate in gates
@@ -149,6 +151,7 @@ class Selector:
             sentences += self._broken_gates(item, homes.get(item, set()), finder.broken)
             if sentences:
                 selection.unseen[item] = sentences
+        selection.gates = {gate.nodeid: gate for gate in needed}
         self._pull_in(items, selection)
         return selection
 
@@ -164,6 +167,8 @@ class Selector:
         self, item: Any, homes: set[Path], broken: Mapping[Path, str]
     ) -> Iterable[str]:
         """Yield a sentence for each file that may hold a gate of `item` and was not collected."""
+        if not broken:
+            return
         own = {name for name in item.fixturenames if self._is_own_fixture(item, name)}
         for path, reason in broken.items():
             is_home = path == item.path

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_kepler.errors import KeplerUsageError
-from pytest_kepler.harness.bulk import in_bulk
 from pytest_kepler.harness.contents import is_project
 from pytest_kepler.harness.controller import Controller
+from pytest_kepler.harness.gatekeeper import Gatekeeper
 from pytest_kepler.harness.gates import is_experiment
 from pytest_kepler.harness.protocol import Protocol
 from pytest_kepler.harness.selection import Selector, leave_out_unnamed
@@ -18,6 +18,7 @@ from pytest_kepler.harness.settings import read_settings, setting
 from pytest_kepler.harness.stash import CAPTURED, SESSION
 from pytest_kepler.harness.tracker import FitGate, finding_event
 from pytest_kepler.harness.workbench import Workbench
+from pytest_kepler.identity.collector import collector_paused
 from pytest_kepler.spool import new_id
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def begin(session: pytest.Session, config: pytest.Config, items: list[pytest.Ite
     """
     worker = getattr(config, "workerinput", None)
     try:
-        with in_bulk():
+        with collector_paused():
             _begin(session, config, items, worker)
     except KeplerUsageError as error:
         if worker is None:
@@ -90,8 +91,10 @@ def _begin(
     bench = Workbench(config, settings, selection, session_id)
     bench.open()
     claims = Path(shared["claims"]) if shared else None
-    protocol = Protocol(bench, FitGate(bench), claims)
+    keeper = Gatekeeper(bench, claims)
+    protocol = Protocol(bench, FitGate(bench), keeper)
     config.stash[SESSION] = SessionPlugin(bench, protocol)
+    config.pluginmanager.register(keeper, "kepler-gatekeeper")
     config.pluginmanager.register(protocol, "kepler-protocol")
     if controller is not None:
         controller.take(bench)

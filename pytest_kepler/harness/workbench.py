@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_kepler import __version__
+from pytest_kepler.checks import config as check_config
 from pytest_kepler.errors import JournalError, UnreadableValueError
 from pytest_kepler.harness.contents import Contents, Unreadable
 from pytest_kepler.harness.known import Known
@@ -21,6 +23,7 @@ from pytest_kepler.harness.pairing import params_of
 from pytest_kepler.harness.params import flatten
 from pytest_kepler.harness.selection import experiment_name
 from pytest_kepler.identity import environment, parts
+from pytest_kepler.identity.fingerprint import Print
 from pytest_kepler.journal import Journal
 from pytest_kepler.records import Run
 from pytest_kepler.spool import Spool
@@ -33,12 +36,14 @@ if TYPE_CHECKING:
     from pytest_kepler.harness.selection import Selection
     from pytest_kepler.harness.settings import Settings
     from pytest_kepler.identity.closure import CodePrint
-    from pytest_kepler.identity.fingerprint import Print
+    from pytest_kepler.journal import PassedGate
     from pytest_kepler.records import ExperimentSpec
 
 
 #: The fact under which the files stand that a run was seen to read.
 FILES_READ = "files_read"
+#: A gate that is quicker is run: that takes no longer than telling why it need not.
+_WORTH_TAKING_OVER_S = 1.0
 _PARAMS_HASH: pytest.StashKey[str] = pytest.StashKey()
 
 
@@ -79,6 +84,8 @@ class Workbench:
         self._written_codes: set[str] = set()
         self._written_data: set[str] = set()
         self._known = Known()
+        self._passed_gates: dict[str, dict[str, PassedGate]] = {}
+        self._checks = ""
         self._written_specs: dict[str, tuple[ExperimentSpec, dict[str, Any]]] = {}
         self._environment: tuple[str, dict[str, Any]] | None = None
         self._n_modules = 0
@@ -109,6 +116,8 @@ class Workbench:
         self._environments = self.journal.environments({run.environment_hash for run in known})
         self._files_read = self.journal.fact(FILES_READ, {run.run_id for run in known})
         self._known = Known(known)
+        for passed in self.journal.passed_gates(self.selection.gates, _WORTH_TAKING_OVER_S):
+            self._passed_gates.setdefault(passed.node_id, {})[passed.identity] = passed
         if not all(self._known.has_params(one) for one in params):
             self._known.add_others(self.journal.newest(codes, names))
 
@@ -199,7 +208,9 @@ class Workbench:
 
     def files_changed(self, run: Run) -> list[str]:
         """Name the files that a run was seen to read and that are no longer what they were."""
-        files = self._files_read.get(run.run_id, {})
+        return self._changed(self._files_read.get(run.run_id, {}))
+
+    def _changed(self, files: Mapping[str, str]) -> list[str]:
         return [name for name, hash_ in files.items() if self._file_hash(name) != hash_]
 
     def _file_hash(self, name: str) -> str:
@@ -208,14 +219,74 @@ class Workbench:
         except UnreadableValueError:
             return ""
 
-    def write_files_read(self, run_id: str, paths: Iterable[Path]) -> None:
-        """Spool what a run was seen to read."""
+    def files_of(self, paths: Iterable[Path]) -> dict[str, str]:
+        """Return the content hashes of files by their places below the rootdir."""
         root = self.config.rootpath
         names = [path.relative_to(root).as_posix() for path in paths]
-        files = {name: self._file_hash(name) for name in names}
+        return {name: self._file_hash(name) for name in names}
+
+    def write_files_read(self, run_id: str, paths: Iterable[Path]) -> None:
+        """Spool what a run was seen to read."""
+        files = self.files_of(paths)
         if files:
             self._files_read[run_id] = files
             self.write({"e": "fact", "run": run_id, "facts": {FILES_READ: files}})
+
+    # Gates
+
+    def gate_identity(self, gate: Any, prints: Mapping[str, Print | Unreadable]) -> str:
+        """Return the identity of a gate's code, parameters and fixtures; empty if one is unread.
+
+        The settings of the checks are part of it. A Hypothesis test has none: it tries other
+        examples each time.
+        """
+        if any(isinstance(one, Unreadable) for one in prints.values()):
+            return ""
+        if getattr(gate.function, "is_hypothesis_test", False):
+            return ""
+        fixtures = {name: one.hash for name, one in prints.items() if isinstance(one, Print)}
+        return parts.digest(
+            {
+                "code": self.code(gate).hash,
+                "params": self._params_hash(gate),
+                "fixtures": fixtures,
+                "checks": self._checks_digest(),
+            }
+        )
+
+    def _checks_digest(self) -> str:
+        if not self._checks:
+            config = check_config.load(self.config.rootpath)
+            self._checks = parts.digest([__version__, repr(config)])
+        return self._checks
+
+    def gate_content(self, gate: Any, prints: Mapping[str, Print | Unreadable]) -> str:
+        """Return what tells the shared data of a gate from that of another process.
+
+        What a function-scoped fixture makes is the gate's own, and what cannot be read cannot be
+        compared.
+        """
+        shared = self.contents.shared_names(gate)
+        found = {name: one.hash for name, one in prints.items() if isinstance(one, Print)}
+        return parts.digest({name: found[name] for name in shared if name in found})
+
+    def has_passed_gate(self, node_id: str) -> bool:
+        """Tell whether an earlier session left a verdict of a gate that may be taken over."""
+        return self.settings.duplicates != "run" and node_id in self._passed_gates
+
+    def passed_gate(self, gate: Any, prints: Mapping[str, Print | Unreadable]) -> PassedGate | None:
+        """Return the verdict of an earlier session on this very content, or None."""
+        identity = self.gate_identity(gate, prints)
+        found = self._passed_gates.get(gate.nodeid, {}).get(identity)
+        if found is None or self._changed(found.files):
+            return None
+        return found if not environment.differ(found.environment, self.environment()[1]) else None
+
+    def write_environment(self) -> str:
+        """Spool the environment as it is now, if it was not, and return its hash."""
+        hash_, facts = self.environment()
+        self._write_once(self._written_codes, "environment", hash_, facts=facts)
+        return hash_
 
     def environment_changes(self, run: Run) -> list[str]:
         """Name what differs between an earlier run's environment and this one."""
@@ -249,8 +320,7 @@ class Workbench:
         """Spool the start of a run, and before it what it refers to for the first time."""
         self._begin()
         params = params_of(item)
-        hash_, facts = self.environment()
-        self._write_once(self._written_codes, "environment", hash_, facts=facts)
+        hash_ = self.write_environment()
         code = self.code(item)
         if code.hash not in self._written_codes:
             sources = {
@@ -325,10 +395,8 @@ class Workbench:
         if told != earlier.spec:
             event["spec"] = told
             event["replicates"] = [one for one in spec.replicates if one in params_of(item)]
-        hash_, facts = self.environment()
-        if hash_ != earlier.environment_hash:
-            self._write_once(self._written_codes, "environment", hash_, facts=facts)
-            event["environment"] = hash_
+        if self.environment()[0] != earlier.environment_hash:
+            event["environment"] = self.write_environment()
         project = spec.project or self.config.rootpath.name
         own = {"project": project, "hypothesis": spec.hypothesis or "", "worker": self.worker}
         event |= {key: value for key, value in own.items() if value != getattr(earlier, key, None)}

@@ -41,8 +41,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pytest_kepler.identity.collector import collector_paused
 from pytest_kepler.identity.constants import ConstantReader
-from pytest_kepler.identity.normal_form import FORM_VERSION, collector_paused
+from pytest_kepler.identity.normal_form import FORM_VERSION
 from pytest_kepler.identity.reach import Reach
 from pytest_kepler.identity.source_files import SourceFiles
 

@@ -293,6 +293,9 @@ _INTEGERS = {32: "int32", 64: "int64"}
 
 
 def _feed_arrow_missing(framed: Framed, chunks: Sequence[Any]) -> None:
+    if not any(chunk.null_count for chunk in chunks):
+        framed.count(sum(map(len, chunks)), 0)
+        return
     masks = [chunk.is_null().to_numpy(zero_copy_only=False) for chunk in chunks]
     _feed_missing(framed, np.concatenate([np.zeros(0, dtype=np.bool_), *masks]))
 
@@ -317,27 +320,34 @@ def _feed_arrow_numbers(framed: Framed, chunks: Sequence[Any]) -> None:
 
 def _feed_arrow_texts(framed: Framed, chunks: Sequence[Any]) -> None:
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     _feed_arrow_missing(framed, chunks)
     known = [chunk.cast(pa.large_string()) for chunk in chunks]
     known = [chunk.fill_null("") if chunk.null_count else chunk for chunk in known]
-    for chunk in known:
-        framed.raw(pc.utf8_length(chunk).to_numpy().astype("<i8", copy=False))
-    _feed_arrow_bytes(framed, known)
+    spans = [_arrow_span(chunk) for chunk in known]
+    for chunk, (ends, octets) in zip(known, spans, strict=True):
+        framed.raw(_lengths(chunk, ends, octets))
+    framed.count(sum(octets.nbytes for _, octets in spans))
+    for _, octets in spans:
+        framed.raw(octets)
 
 
-def _feed_arrow_bytes(framed: Framed, chunks: Iterable[Any]) -> None:
-    spans = []
-    for chunk in chunks:
-        _, offsets, octets = chunk.buffers()
-        if octets is None:
-            continue
-        ends = np.frombuffer(offsets, dtype=np.int64)[chunk.offset : chunk.offset + len(chunk) + 1]
-        spans.append(memoryview(octets)[ends[0] : ends[-1]])
-    framed.count(sum(span.nbytes for span in spans))
-    for span in spans:
-        framed.raw(span)
+def _arrow_span(chunk: Any) -> tuple[Any, memoryview]:
+    """Return where the texts of a chunk end, and the bytes that all of them take."""
+    _, offsets, octets = chunk.buffers()
+    if octets is None:
+        return np.zeros(len(chunk) + 1, dtype=np.int64), memoryview(b"")
+    ends = np.frombuffer(offsets, dtype=np.int64)[chunk.offset : chunk.offset + len(chunk) + 1]
+    return ends, memoryview(octets)[ends[0] : ends[-1]]
+
+
+def _lengths(chunk: Any, ends: Any, octets: memoryview) -> Any:
+    """Return the lengths in characters: those in bytes where each character is one."""
+    import pyarrow.compute as pc
+
+    if not octets.nbytes or np.frombuffer(octets, dtype=np.int8).min() >= 0:
+        return np.diff(ends)
+    return pc.utf8_length(chunk).to_numpy().astype("<i8", copy=False)
 
 
 def _feed_arrow_compound(framed: Framed, chunks: list[Any]) -> None:

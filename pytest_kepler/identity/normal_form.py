@@ -13,14 +13,15 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import gc
 import hashlib
 import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
+from pytest_kepler.identity.collector import collector_paused
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
 #: Raised whenever a digest or the layout of a table changes: old cached tables are then useless.
 FORM_VERSION: Final = 1
@@ -143,18 +144,6 @@ def read_file(source: str | bytes) -> FileTable | None:
             return _Walker().module(tree)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return None
-
-
-@contextlib.contextmanager
-def collector_paused() -> Iterator[None]:
-    """Pause the garbage collector: trees and closures are many small objects and no garbage."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _definition(row: list[Any]) -> Definition:

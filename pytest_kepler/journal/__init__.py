@@ -6,7 +6,7 @@ Importing this imports no DuckDB; the first connection does.
 from pytest_kepler.journal.ingest import Ingested
 from pytest_kepler.journal.journal import Journal
 from pytest_kepler.journal.place import find_journal, last_words
-from pytest_kepler.journal.reading import Gate, Note, Session, Threshold
+from pytest_kepler.journal.reading import Gate, Note, PassedGate, Session, Threshold
 from pytest_kepler.journal.rows import Rows, rows_as_json
 from pytest_kepler.journal.search import Hit
 from pytest_kepler.journal.view import JournalView, open_journal
@@ -18,6 +18,7 @@ __all__ = [
     "Journal",
     "JournalView",
     "Note",
+    "PassedGate",
     "Rows",
     "Session",
     "Threshold",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from duckdb import DuckDBPyConnection
 
-    from pytest_kepler.journal.reading import Gate, Note, Session, Threshold
+    from pytest_kepler.journal.reading import Gate, Note, PassedGate, Session, Threshold
     from pytest_kepler.journal.rows import Rows
     from pytest_kepler.records import Finding, Run
 
@@ -143,6 +143,11 @@ class Journal:
         """Return the gates of a session, in their order."""
         with self.reading() as db:
             return reading.select_gates(db, session_id)
+
+    def passed_gates(self, node_ids: Collection[str], least_seconds: float) -> list[PassedGate]:
+        """Return the verdicts that may be taken over; see `reading.select_passed_gates`."""
+        with self.reading() as db:
+            return reading.select_passed_gates(db, node_ids, least_seconds)
 
     def notes(
         self,

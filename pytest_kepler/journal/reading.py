@@ -61,6 +61,28 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True)
+class PassedGate:
+    """A verdict that a later session may take over: what passed, and what it rests on.
+
+    Attributes
+    ----------
+    identity : str
+        Of the sanity test's code, parameters and fixtures.
+    environment : mapping
+        The facts of the environment that it ran in.
+    files : mapping of str to str
+        The files that it was seen to open, with the hashes of their content.
+    """
+
+    node_id: str
+    identity: str
+    seconds: float
+    checked_at: datetime
+    environment: Mapping[str, Any]
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """An inference in words, on a run or on an experiment."""
 
@@ -272,6 +294,29 @@ def select_gates(db: DuckDBPyConnection, session_id: str) -> list[Gate]:
         [session_id],
     ).fetchall()
     return [Gate(*row) for row in rows]
+
+
+def select_passed_gates(
+    db: DuckDBPyConnection, node_ids: Collection[str], least_seconds: float
+) -> list[PassedGate]:
+    """Return the newest verdict of each identity of some sanity tests, where that is passed.
+
+    Only of those that took `least_seconds`; verdicts that were taken over do not count.
+    """
+    rows = db.execute(
+        "SELECT node_id, identity, seconds, checked_at, facts::VARCHAR, files::VARCHAR FROM ("
+        "SELECT * FROM gate WHERE coalesce(identity, '') <> '' AND status <> 'reused' "
+        "AND node_id IN (SELECT unnest(?::VARCHAR[])) "
+        "QUALIFY row_number() OVER (PARTITION BY node_id, identity ORDER BY checked_at DESC) = 1"
+        ") AS newest LEFT JOIN environment USING (environment_hash) "
+        "WHERE status = 'passed' AND seconds >= ?",
+        [sorted(node_ids), least_seconds],
+    ).fetchall()
+    read = Texts()
+    return [
+        PassedGate(node_id, identity, seconds, utc(checked_at), read(facts), read(files))
+        for node_id, identity, seconds, checked_at, facts, files in rows
+    ]
 
 
 def select_notes(

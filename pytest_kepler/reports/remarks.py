@@ -89,6 +89,10 @@ def remarks(section: Section, symbols: Symbols, now: datetime, *, is_session: bo
     return found
 
 
+#: How a gate ends behind which experiments train: by its own run, or by an earlier session's.
+_PASSED = frozenset({"passed", "reused"})
+
+
 def gates(report: SessionReport, symbols: Symbols) -> list[Remark]:
     """Return one line for the sanity tests, and one for each that failed and blocked nothing.
 
@@ -98,14 +102,17 @@ def gates(report: SessionReport, symbols: Symbols) -> list[Remark]:
     told = {cause for section in report.sections for cause in section.failed_gates}
     if not ran:
         return []
-    passed = [gate for gate in ran if gate.status == "passed"]
-    seconds = duration(sum(gate.seconds or 0.0 for gate in ran))
+    passed = [gate for gate in ran if gate.status in _PASSED]
+    reused = [gate for gate in ran if gate.status == "reused"]
+    seconds = duration(sum(gate.seconds or 0.0 for gate in ran if gate not in reused))
     word = f"all {len(ran)} passed" if len(ran) > 1 else "passed"
     if len(passed) < len(ran):
         word = f"{len(ran) - len(passed)} of {len(ran)} did not pass"
-    remark = Remark(
-        "gates", f"{word}{symbols.dot}{seconds}", "" if len(passed) == len(ran) else "bad"
-    )
+    text = f"{word}{symbols.dot}{seconds}"
+    if reused:
+        saved = duration(sum(gate.seconds or 0.0 for gate in reused))
+        text += f"{symbols.dot}{len(reused)} by an earlier session{symbols.dot}saved {saved}"
+    remark = Remark("gates", text, "" if len(passed) == len(ran) else "bad")
     return [remark] + [
         Remark(
             gate.status,
@@ -113,7 +120,7 @@ def gates(report: SessionReport, symbols: Symbols) -> list[Remark]:
             _PAINTS.get(gate.status, "warn"),
         )
         for gate in ran
-        if gate.status != "passed" and gate.node_id not in told
+        if gate not in passed and gate.node_id not in told
     ]
 
 

@@ -22,7 +22,7 @@ def test_a_duplicate_names_the_run_that_it_repeats(project):
     project.run()
     second = project.run("-v")
     second.stdout.re_match_lines(
-        [r".*test_fit\[1-0\] DUPLICATE \(duplicate of passed run [0-9a-f]{8} \(.*accuracy 0\.505.*"]
+        [r".*test_fit\[1-0\] DUPLICATE of passed run [0-9a-f]{8} \(.*accuracy 0\.505.*"]
     )
     rows = project.query("select status, duplicate_of, run_id from runs order by started_at")
     executed = {row["run_id"] for row in rows if row["status"] == "passed"}

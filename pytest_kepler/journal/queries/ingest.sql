@@ -81,10 +81,12 @@ SELECT
     coalesce(path, ''), make_timestamp(micros("at"))
 FROM event WHERE e = 'artifact';
 
-INSERT INTO gate
+INSERT INTO gate BY NAME
 SELECT
-    session, node, status, TRY_CAST(seconds AS DOUBLE), coalesce(message, ''),
-    make_timestamp(micros("at"))
+    session AS session_id, node AS node_id, status, TRY_CAST(seconds AS DOUBLE) AS seconds,
+    coalesce(message, '') AS message, make_timestamp(micros("at")) AS checked_at,
+    coalesce(identity, '') AS identity, coalesce(environment, '') AS environment_hash,
+    facts AS files
 FROM event WHERE e = 'gate';
 
 INSERT INTO threshold

@@ -266,3 +266,25 @@ def test_a_sparse_array_may_have_another_number_of_axes():
     sparse = pytest.importorskip("scipy.sparse")
     arrays = [sparse.coo_array(np.array(row)) for row in ([0, 1.0], [1.0, 0], [0, 2.0])]
     assert len({fingerprint(array) for array in arrays}) == 3
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        (["é", "ab"], ["éa", "b"]),  # the same bytes, cut elsewhere
+        (["", "ab"], ["ab", ""]),
+        (["a", "bé"], ["ab", "é"]),
+        ([None, "a"], ["", "a"]),
+        (["é", ""], ["", "é"]),
+    ],
+)
+def test_arrow_texts_are_told_apart_however_their_bytes_run_together(left, right):
+    pa = pytest.importorskip("pyarrow")
+    whole = pa.array([*left, *right])
+    first, second = whole[: len(left)], whole[len(left) :]
+    assert fingerprint(first) != fingerprint(second)
+    for part, texts in ((first, left), (second, right)):
+        column = pd.Series(texts, dtype=pd.StringDtype("python"))
+        assert fingerprint(part.to_pandas().astype(column.dtype)) == fingerprint(column)
+        cut = pa.chunked_array([texts[:1], texts[1:]], pa.string())
+        assert fingerprint(pa.chunked_array([part])) == fingerprint(cut)
