@@ -354,3 +354,64 @@ class SharedData:
     goal: Goal | None
     #: (experiment, configuration), best first where a metric is shared.
     entries: tuple[tuple[str, Configuration], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A sanity test that guards an experiment: why it does, and how it ended the last time."""
+
+    node_id: str
+    because: str
+    last: str
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One part in which a run differs from an earlier one.
+
+    Attributes
+    ----------
+    kind : {"parameter", "code", "data", "fixture", "environment"}
+    name : str
+        Of the parameter, the function, class or constant, or the fixture.
+    before, now : str
+        What it was and what it is, shortened; empty where it is not there.
+    diff : tuple of str
+        Of code: the lines of a unified diff.
+    """
+
+    kind: str
+    name: str
+    before: str = ""
+    now: str = ""
+    diff: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What would be done with an experiment's item, and why.
+
+    Attributes
+    ----------
+    node_id : str
+    verdict : str
+        ``would be skipped``, ``would run`` and the like, with the reason.
+    guards : tuple of Guard
+        The sanity tests that must pass before it trains.
+    remarks : tuple of str
+        What keeps it from being told, or is worth a line.
+    hashes : mapping of str to str
+        ``identity`` and its parts; empty where they cannot be told.
+    nearest : Run or None
+        The earlier run that differs least.
+    differences : tuple of Difference
+        From that run.
+    """
+
+    node_id: str
+    verdict: str
+    guards: tuple[Guard, ...] = ()
+    remarks: tuple[str, ...] = ()
+    hashes: Mapping[str, str] = EMPTY
+    nearest: Run | None = None
+    differences: tuple[Difference, ...] = ()

@@ -235,6 +235,8 @@ class Controller:
             )
             terminalreporter.write_line(render(self.outcome.report, look).rstrip())
         self._write_markdown(terminalreporter)
+        if self.config.option.collectonly and self._selection is not None:
+            self.notices += guarding(self._selection)
         for notice in self.notices:
             terminalreporter.write_line(f"kepler: {notice}", yellow=True)
         for trouble in self.troubles:
@@ -256,6 +258,22 @@ class Controller:
         with contextlib.suppress(OSError):
             if self.claims.is_dir():
                 shutil.rmtree(self.claims)
+
+
+def guarding(selection: Selection) -> list[str]:
+    """Return a sentence for each gate: what it guards, an experiment and its runs."""
+    from pytest_kepler.harness.selection import experiment_name
+    from pytest_kepler.reports.wording import count
+
+    guarded: dict[str, Counter[str]] = {node_id: Counter() for node_id in selection.gates}
+    for item, gates in selection.gates_of.items():
+        for gate in gates:
+            guarded[gate.nodeid][experiment_name(item)] += 1
+    return [
+        f"{node_id} is a gate of "
+        + ", ".join(f"{name} ({count(n, 'run')})" for name, n in experiments.items())
+        for node_id, experiments in guarded.items()
+    ] + selection.notices
 
 
 def _told(report: pytest.TestReport) -> dict[str, Any] | None:

@@ -151,11 +151,12 @@ class Protocol:
         prints = self.bench.contents.if_known(item)
         if prints is None:
             return None
-        return self._decide(item, state, prints)
+        return self.decide(item, state, prints)
 
-    def _decide(
+    def decide(
         self, item: pytest.Item, state: RunState, prints: Mapping[str, Print | Unreadable]
     ) -> Decision:
+        """Return what is done with an item whose fixtures have these contents."""
         state.prints = prints
         state.identity = self.bench.identity(item, state.spec, prints)
         unreadable = [one for one in prints.values() if isinstance(one, Unreadable)]
@@ -352,7 +353,7 @@ class Protocol:
         decision = state.decision
         if decision is None:
             prints = self.bench.contents.of(pyfuncitem)
-            decision = state.decision = self._decide(pyfuncitem, state, prints)
+            decision = state.decision = self.decide(pyfuncitem, state, prints)
         if decision.kind != "run":
             self._record_decision(pyfuncitem, state, decision)
             if decision.kind == "skip":

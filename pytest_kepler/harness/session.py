@@ -15,13 +15,14 @@ from pytest_kepler.harness.gates import is_experiment
 from pytest_kepler.harness.protocol import Protocol
 from pytest_kepler.harness.selection import Selector, leave_out_unnamed
 from pytest_kepler.harness.settings import read_settings, setting
-from pytest_kepler.harness.stash import CAPTURED, SESSION
+from pytest_kepler.harness.stash import CAPTURED, EXPLAINER, SESSION
 from pytest_kepler.harness.tracker import FitGate, finding_event
 from pytest_kepler.harness.workbench import Workbench
 from pytest_kepler.identity.collector import collector_paused
 from pytest_kepler.spool import new_id
 
 if TYPE_CHECKING:
+    from pytest_kepler.harness.explaining import Explainer
     from pytest_kepler.records import Finding
     from pytest_kepler.tracking.experiment import Experiment
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 class SessionPlugin:
     """What a process of the session keeps hold of until it ends."""
 
-    def __init__(self, bench: Workbench, protocol: Protocol) -> None:
+    def __init__(self, bench: Workbench, protocol: Protocol | Explainer) -> None:
         self.bench = bench
         self.protocol = protocol
 
@@ -90,6 +91,11 @@ def _begin(
     session_id = shared.get("session") or (controller.session_id if controller else new_id())
     bench = Workbench(config, settings, selection, session_id)
     bench.open()
+    explainer = config.stash.get(EXPLAINER, None)
+    if explainer is not None:
+        explainer.take(bench, Protocol(bench, FitGate(bench), Gatekeeper(bench, None)))
+        config.stash[SESSION] = SessionPlugin(bench, explainer)
+        return
     claims = Path(shared["claims"]) if shared else None
     keeper = Gatekeeper(bench, claims)
     protocol = Protocol(bench, FitGate(bench), keeper)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from pytest_kepler.harness.explaining import Explainer
     from pytest_kepler.harness.session import SessionPlugin
 
 CAPTURED: pytest.StashKey[dict[pytest.Collector, list[Any]]] = pytest.StashKey()
 SESSION: pytest.StashKey[SessionPlugin] = pytest.StashKey()
+EXPLAINER: pytest.StashKey[Explainer] = pytest.StashKey()

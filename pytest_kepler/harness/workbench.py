@@ -53,6 +53,21 @@ def seed_of(item: Any) -> int:
     return int(seed) if isinstance(seed, int) and not isinstance(seed, bool) else 0
 
 
+class Silence:
+    """Stands in for the spool where nothing is to be recorded."""
+
+    trouble = ""
+
+    def write(self, event: dict[str, Any]) -> None:
+        """Drop an event."""
+
+    def metric(self, run: str, name: str, value: float, step: int | None) -> None:
+        """Drop a logged value."""
+
+    def close(self) -> None:
+        """Close nothing."""
+
+
 class Workbench:
     """The state of one process of a session with experiments.
 
@@ -76,7 +91,7 @@ class Workbench:
         self.worker: str | None = getattr(config, "workerinput", {}).get("workerid")
         self.journal = Journal(settings.journal)
         self.folder = self.journal.folder
-        self.spool = Spool(self.folder, f"{session_id}-{self.worker or 'main'}")
+        self.spool: Spool | Silence = Spool(self.folder, f"{session_id}-{self.worker or 'main'}")
         self.trouble = ""
         self.notices: list[str] = list(selection.notices)
         self.contents = Contents(config, self.folder / "cache")
@@ -297,9 +312,15 @@ class Workbench:
 
     def why_new(self, item: Any, identity: parts.Identity) -> str:
         """Say why a run is no duplicate."""
-        comparable = self._known.comparable(experiment_name(item), identity)
         shown = flatten(params_of(item), self.settings.redact)
-        return parts.why_new(identity, shown, comparable)
+        return parts.why_new(identity, shown, self._comparable(item, identity))
+
+    def nearest(self, item: Any, identity: parts.Identity) -> Run | None:
+        """Return the earlier run that differs least from an item's, or None."""
+        return parts.nearest_run(identity, self._comparable(item, identity))
+
+    def _comparable(self, item: Any, identity: parts.Identity) -> list[Run]:
+        return self._known.comparable(experiment_name(item), identity)
 
     def remember(self, run: Run) -> None:
         """Let a run that passed in this process count for the items that come after it."""

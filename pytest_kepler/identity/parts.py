@@ -115,19 +115,15 @@ def why_new(new: Identity, params: Mapping[str, Any], known: Sequence[Run]) -> s
     str
         ``data changed since run 3f2a1b2c (digits)``, or ``first run``.
     """
-    if not known:
+    nearest = nearest_run(new, known)
+    if nearest is None:
         return "first run"
-    same = [run for run in known if run.params_hash == new.params_hash]
-    if not same:
-        nearest = max(known, key=lambda run: _n_equal(new, run))
+    if nearest.params_hash != new.params_hash:
         changed = [
             name for name, value in new.parts["params"].items() if _param(nearest, name) != value
         ]
         shown = ", ".join(f"{name}={params.get(name)!r}" for name in changed[:_SHOWN])
         return f"parameters not run before ({shown})" if shown else "parameters not run before"
-    nearest = min(
-        same, key=lambda run: sum(1 for _ in _differences(new, run))
-    )  # the newest of equals
     if nearest.identity == new.identity:
         return f"run {nearest.short_id} ended with {nearest.status}"
     reasons = list(_reasons(new, nearest))
@@ -138,22 +134,39 @@ def why_new(new: Identity, params: Mapping[str, Any], known: Sequence[Run]) -> s
     return f"{first[0]} since run {nearest.short_id} ({first[1]}){also}"
 
 
-def _reasons(new: Identity, old: Run) -> Iterable[tuple[str, str]]:
-    names_of: dict[str, list[str]] = {}
-    for kind, name in _differences(new, old):
-        names_of.setdefault(_WORDS[kind], []).append(name)
-    for word, names in names_of.items():
-        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-        yield word, ", ".join(names[:_SHOWN]) + more
+def nearest_run(new: Identity, known: Sequence[Run]) -> Run | None:
+    """Return the run that differs least from a new one; of equals the first.
+
+    One with the same parameters is nearer than any without.
+    """
+    same = [run for run in known if run.params_hash == new.params_hash]
+    if same:
+        return min(same, key=lambda run: len(differences(new, run)))
+    return max(known, key=lambda run: _n_equal(new, run), default=None)
 
 
-def _differences(new: Identity, old: Run) -> Iterable[tuple[str, str]]:
-    """Yield (kind of part, name) of each part that is not the same."""
+def differences(new: Identity, old: Run) -> list[tuple[str, str]]:
+    """Return (kind of part, name) of each part, parameters aside, that is not the same.
+
+    The kinds are ``code``, ``data``, ``settings`` and ``environment``.
+    """
+    found = []
     for kind in _WORDS:
         before = old.parts.get(kind) or {}
         now = new.parts[kind]
-        yield from ((kind, name) for name in now if before.get(name) != now[name])
-        yield from ((kind, f"{name} removed") for name in before if name not in now)
+        found += [(kind, name) for name in now if before.get(name) != now[name]]
+        found += [(kind, name) for name in before if name not in now]
+    return found
+
+
+def _reasons(new: Identity, old: Run) -> Iterable[tuple[str, str]]:
+    names_of: dict[str, list[str]] = {}
+    for kind, name in differences(new, old):
+        removed = "" if name in new.parts[kind] else " removed"
+        names_of.setdefault(_WORDS[kind], []).append(name + removed)
+    for word, names in names_of.items():
+        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        yield word, ", ".join(names[:_SHOWN]) + more
 
 
 def _param(run: Run, name: str) -> str | None:

@@ -13,6 +13,7 @@ from pytest_kepler.journal.place import Place, is_last_words
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
+    from datetime import datetime
     from pathlib import Path
 
     from duckdb import DuckDBPyConnection
@@ -143,6 +144,11 @@ class Journal:
         """Return the gates of a session, in their order."""
         with self.reading() as db:
             return reading.select_gates(db, session_id)
+
+    def last_gates(self, node_ids: Collection[str]) -> dict[str, tuple[str, datetime]]:
+        """Return the newest (status, time) of some sanity tests by their node ids."""
+        with self.reading() as db:
+            return reading.select_last_gates(db, node_ids)
 
     def passed_gates(self, node_ids: Collection[str], least_seconds: float) -> list[PassedGate]:
         """Return the verdicts that may be taken over; see `reading.select_passed_gates`."""

@@ -296,6 +296,18 @@ def select_gates(db: DuckDBPyConnection, session_id: str) -> list[Gate]:
     return [Gate(*row) for row in rows]
 
 
+def select_last_gates(
+    db: DuckDBPyConnection, node_ids: Collection[str]
+) -> dict[str, tuple[str, datetime]]:
+    """Return the newest (status, time) of some sanity tests by their node ids."""
+    rows = db.execute(
+        "SELECT node_id, arg_max(status, checked_at), max(checked_at) FROM gate "
+        "WHERE node_id IN (SELECT unnest(?::VARCHAR[])) GROUP BY node_id",
+        [sorted(node_ids)],
+    ).fetchall()
+    return {node_id: (status, utc(checked_at)) for node_id, status, checked_at in rows}
+
+
 def select_passed_gates(
     db: DuckDBPyConnection, node_ids: Collection[str], least_seconds: float
 ) -> list[PassedGate]:

@@ -39,6 +39,7 @@ class Symbols:
     dot: str = " · "
     times: str = "\N{MULTIPLICATION SIGN}"
     more: str = "…"
+    to: str = "→"
     opening: str = "“"
     closing: str = "”"
     rule: str = "─"
@@ -54,6 +55,7 @@ ASCII: Final = Symbols(
     dot=" | ",
     times="x",
     more="...",
+    to="->",
     opening='"',
     closing='"',
     rule="-",
