@@ -322,12 +322,189 @@ def fingerprints() -> Iterable[Figure]:
     )
 
 
+PAIRING = """
+    import sys, time
+    import pytest
+    from pytest_kepler.harness.pairing import Pairer
+    from pytest_kepler.harness.selection import Selector
+
+    def timed(cls, name):
+        original = getattr(cls, name)
+        def wrapper(*args):
+            started = time.perf_counter()
+            result = original(*args)
+            print(f"{name}={time.perf_counter() - started}", file=sys.stderr)
+            return result
+        setattr(cls, name, wrapper)
+
+    timed(Pairer, "pair")
+    timed(Selector, "select")
+    pytest.main(["--collect-only", "-qq", "-p", "no:cacheprovider"])
+"""
+
+
+def gates() -> Iterable[Figure]:
+    """Pair ten thousand experiment runs with thirty gates."""
+    n, n_gates = 10_000, 30
+    checks = "\n".join(
+        f"@pytest.mark.sanity\ndef test_gate_{one}(data):\n    pass\n" for one in range(n_gates)
+    )
+    code = f"""
+import pytest
+
+@pytest.fixture(scope="session")
+def data():
+    return [1.0]
+
+{checks}
+@pytest.mark.experiment
+@pytest.mark.parametrize("n", range({n}))
+def test_it(n, data):
+    pass
+"""
+    found: dict[str, list[float]] = {"pair": [], "select": []}
+    with tempfile.TemporaryDirectory() as name:
+        folder = project(Path(name), code)
+        for _ in range(5):
+            done = subprocess.run(
+                [sys.executable, "-c", textwrap.dedent(PAIRING)],
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            for line in done.stderr.splitlines():
+                key, _, seconds = line.partition("=")
+                if key in found:
+                    found[key].append(float(seconds))
+    for key, what in (("pair", "pairing"), ("select", "selecting, all of it, with")):
+        yield Figure(
+            f"{what} {n:,} runs and {n_gates} gates",
+            f"{statistics.median(found[key]):.2f} s",
+            "–",
+            "–",
+            "wall, median of 5 processes",
+        )
+
+
+CLOSURE = """
+    import importlib, sys, time
+    from pathlib import Path
+    from pytest_kepler.identity.closure import CodeReader
+
+    sys.path.insert(0, ".")
+    module = importlib.import_module("test_it")
+    reader = CodeReader(Path("."), cache=Path("cache"))
+    started = time.perf_counter()
+    found = reader.of(module.test_it)
+    seconds = time.perf_counter() - started
+    reader.save()
+    print(seconds, len(found.parts))
+"""
+
+
+def closure() -> Iterable[Figure]:
+    """Take the identity of a test that reaches two thousand functions."""
+    n_modules, n_functions = 40, 50
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for m in range(n_modules):
+            lines = ["import math", f"import part_{m + 1}" if m + 1 < n_modules else "", ""]
+            for f in range(n_functions):
+                then = f"f_{f + 1}(x)" if f + 1 < n_functions else "x"
+                if f + 1 == n_functions and m + 1 < n_modules:
+                    then = f"part_{m + 1}.f_0(x)"
+                lines += [
+                    f"def f_{f}(x):",
+                    f'    """Scale by {f}."""',
+                    f"    y = math.sqrt(abs(x)) * {m}.{f}",
+                    "    if y > 3:",
+                    "        y = y - 1",
+                    f"    return y + {then}",
+                    "",
+                    "",
+                ]
+            (folder / f"part_{m}.py").write_text("\n".join(lines))
+        project(folder, "import part_0\n\ndef test_it():\n    assert part_0.f_0(1.0)\n")
+
+        def seconds() -> tuple[float, int]:
+            done = subprocess.run(
+                [sys.executable, "-c", textwrap.dedent(CLOSURE)],
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            taken, parts = done.stdout.split()
+            return float(taken), int(parts)
+
+        cold, warm, n_parts = [], [], 0
+        for _ in range(5):
+            for file in (folder / "cache").glob("**/*"):
+                file.unlink()
+            taken, n_parts = seconds()
+            cold.append(taken)
+            warm.append(seconds()[0])
+    for label, taken in (("nothing known", cold), ("files known from before", warm)):
+        yield Figure(
+            f"identity of code that reaches {n_parts:,} functions, {label}",
+            f"{statistics.median(taken) * 1000:.0f} ms",
+            "–",
+            "–",
+            "wall, median of 5 processes",
+        )
+
+
+def folders() -> Iterable[Figure]:
+    """Take the fingerprint of a folder of ten thousand files, changed or not."""
+    from pytest_kepler.identity import file_memory
+    from pytest_kepler.identity.file_memory import FileMemory
+    from pytest_kepler.identity.fingerprint import read
+
+    # Files count as unchanged once they were left alone for a minute: let that be over.
+    file_memory._AT_REST_S = -60.0  # noqa: SLF001
+    n = 10_000
+    with tempfile.TemporaryDirectory(dir=ROOT) as name:
+        folder = Path(name) / "images"
+        for one in range(n):
+            path = folder / f"class_{one % 10}" / f"{one}.bin"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(one.to_bytes(4, "little") * 500)
+
+        def seconds(memory: FileMemory | None) -> float:
+            started = time.perf_counter()
+            read(folder, memory=memory)
+            return time.perf_counter() - started
+
+        def beside() -> float:
+            started = time.perf_counter()
+            for path in folder.rglob("*.bin"):
+                path.read_bytes()
+            return time.perf_counter() - started
+
+        for label, memory in (
+            ("content read", None),
+            ("nothing changed", FileMemory(Path(name) / "files.sqlite")),
+        ):
+            mine, reading, ratio = paired(lambda memory=memory: seconds(memory), beside, pairs=7)
+            yield Figure(
+                f"fingerprint of a folder of {n:,} files of 2 kB, {label}",
+                f"{mine * 1000:.0f} ms",
+                f"reading them all {reading * 1000:.0f} ms",
+                f"{ratio:.2f}",
+                "wall, 7 pairs in one process",
+            )
+
+
 PARTS = {
     "startup": startup,
     "empty": empty,
     "steps": steps,
     "duplicates": duplicates,
+    "gates": gates,
+    "closure": closure,
     "fingerprints": fingerprints,
+    "folders": folders,
     "example": example,
 }
 

@@ -16,6 +16,7 @@ from pytest_kepler.errors import UnreadableValueError
 from pytest_kepler.harness.pairing import fixture_of, params_of, requested_directly
 from pytest_kepler.identity import parts
 from pytest_kepler.identity.closure import CodeReader
+from pytest_kepler.identity.file_memory import FileMemory
 from pytest_kepler.identity.fingerprint import Print, params_hash, read
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ class Contents:
 
     def __init__(self, config: pytest.Config, cache: Path) -> None:
         self._config = config
+        self._memory = FileMemory(cache / "files.sqlite")
         self.code = CodeReader(config.rootpath, fingerprint=self._constant, cache=cache)
         self._shared: dict[Any, _Shared] = {}
         #: Values that a test changed in place, until their fixtures are set up anew.
@@ -111,7 +113,11 @@ class Contents:
             If it has no content that can be read.
         """
         return read(
-            value, hook=self._ask_hooks, code=self._function_code, root=self._config.rootpath
+            value,
+            hook=self._ask_hooks,
+            code=self._function_code,
+            root=self._config.rootpath,
+            memory=self._memory,
         )
 
     def _constant(self, value: object) -> str:
@@ -141,6 +147,7 @@ class Contents:
                 hook=self._ask_hooks,
                 code=self._function_code,
                 root=self._config.rootpath,
+                memory=self._memory,
             )
         except UnreadableValueError:
             return f"unreadable:{id(value)}"  # new each time

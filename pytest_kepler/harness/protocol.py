@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
-from _pytest.outcomes import Failed, Skipped  # typed, unlike pytest.fail.Exception
+from _pytest.outcomes import Failed, Skipped, XFailed  # typed, unlike pytest.fail.Exception
 from _pytest.skipping import evaluate_xfail_marks
 
 from pytest_kepler.gate import valid_waivers
@@ -83,6 +83,12 @@ class Duplicate(Skipped):
 
 class Replay(Failed):
     """Ends a test whose earlier run failed, with the message of then."""
+
+    __module__ = "builtins"
+
+
+class ExpectedReplay(XFailed):
+    """Likewise where a failure is expected: our exception is not to be weighed by ``raises``."""
 
     __module__ = "builtins"
 
@@ -359,6 +365,9 @@ class Protocol:
             if decision.kind == "skip":
                 reason = "duplicate: same code, data and parameters already ran"
                 raise Duplicate(reason, _use_item_location=True)
+            expected = _expected_failure(pyfuncitem, decision.earlier)
+            if decision.kind == "replay" and expected is not None:
+                raise ExpectedReplay(expected)
             raise Replay(self._failure_text(pyfuncitem, decision), pytrace=False)
         state.run = self.bench.write_run(
             pyfuncitem,
@@ -413,7 +422,7 @@ class Protocol:
         elif state.blocked_by and call.when == "call":
             _make_blocked(item, report, state.blocked_by)
             state.status = "blocked"
-        elif isinstance(error, Replay | Duplicate):
+        elif isinstance(error, Replay | ExpectedReplay | Duplicate):
             pass
         elif call.when == "call":
             state.status = _status(report, error)
@@ -437,6 +446,8 @@ class Protocol:
         fixture = vars(error).get(_FIXTURE)
         if fixture is None:
             state.status = "error" if report.failed else "skipped"
+            if report.skipped and isinstance(report.longrepr, tuple):
+                state.message = report.longrepr[2].removeprefix("Skipped: ")
             return
         text = str(error).strip().splitlines()
         state.blocked_by = f"fixture {fixture!r}: {text[0] if text else 'assertion failed'}"
@@ -451,7 +462,7 @@ class Protocol:
         if decision is not None and decision.kind in ("blocked", "skip", "replay", "refuse"):
             return
         if state.run is None:
-            if state.status in ("error", "blocked", "interrupted"):
+            if state.status in ("error", "blocked", "interrupted", "skipped"):
                 self.bench.write_run(
                     item,
                     state.spec,

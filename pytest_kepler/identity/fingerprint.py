@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import types
     from collections.abc import Callable, Mapping, Sequence
 
+    from pytest_kepler.identity.file_memory import FileMemory
     from pytest_kepler.identity.framing import Leaf, Walk
 
 _WAYS_OUT = (
@@ -116,6 +117,7 @@ def read(
     hook: Callable[[object], str | None] | None = None,
     code: Callable[[types.FunctionType], str] | None = None,
     root: Path | None = None,
+    memory: FileMemory | None = None,
 ) -> Print:
     """Read a value's content.
 
@@ -130,6 +132,8 @@ def read(
         Returns the hash of a function's source and of what that reaches.
     root : pathlib.Path, optional
         A path below it that does not exist counts by its place relative to it.
+    memory : FileMemory, optional
+        Keeps the digests of files and folders.
 
     Returns
     -------
@@ -141,7 +145,7 @@ def read(
     UnreadableValueError
         If the value or anything in it has no content that can be read.
     """
-    reader = _Reader(hook, code, root)
+    reader = _Reader(hook, code, root, memory=memory)
     digest = reader.digest(value)
     return Print(
         hash=digest.hex(),
@@ -158,6 +162,7 @@ def params_hash(
     hook: Callable[[object], str | None] | None = None,
     code: Callable[[types.FunctionType], str] | None = None,
     root: Path | None = None,
+    memory: FileMemory | None = None,
 ) -> str:
     """Return the hash of named parameters with typed values; their order does not count.
 
@@ -172,7 +177,7 @@ def params_hash(
         if scalar is not None:  # as the reader would, which need not be made for it
             framed.text(name).add(scalar(value))
             continue
-        reader = reader or _Reader(hook, code, root, texts_count=True)
+        reader = reader or _Reader(hook, code, root, texts_count=True, memory=memory)
         framed.text(name).add(reader.digest(value, name))
     return framed.digest().hex()
 
@@ -220,7 +225,9 @@ class _Reader:
         root: Path | None,
         *,
         texts_count: bool = False,
+        memory: FileMemory | None = None,
     ) -> None:
+        self._memory = memory
         self._hook = hook
         self._root = root
         self._texts_count = texts_count
@@ -434,7 +441,7 @@ class _Reader:
         return place if content is None else joined("place", place, content)
 
     def _content(self, path: Path) -> bytes | None:
-        found = read_path(path)
+        found = read_path(path, self._memory)
         if found is None:
             return None
         self.kind = self.kind or ("folder" if path.is_dir() else "file")

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from pytest_kepler.errors import nearest
 from pytest_kepler.records import NOT_STARTED
 from pytest_kepler.reports.wording import (
     age,
@@ -74,7 +75,7 @@ def remarks(section: Section, symbols: Symbols, now: datetime, *, is_session: bo
     is_session : bool
         Whether it is told of a session: why runs are new, and what duplicates saved.
     """
-    found = [*_thresholds(section, symbols)]
+    found = [*_thresholds(section, symbols), *_unknown_metric(section)]
     best = section.assessment.best_so_far
     if best and not (best.status == "equalled" and _is_repetition(section)):
         found.append(Remark("best so far", _best_so_far(best, section.varying, symbols, now)))
@@ -271,6 +272,16 @@ def _duplicates(section: Section, symbols: Symbols) -> list[Remark]:
     if saved >= _WORTH_SAVING:
         text += f"{symbols.dot}{duration(saved)} saved"
     return [Remark("duplicates", text, "dim")]
+
+
+def _unknown_metric(section: Section) -> list[Remark]:
+    """Say that no run has the headline metric; where it has a threshold, that says so."""
+    metric = section.assessment.spec.metric
+    logged = {name for each in section.rows for name in each.statistics}
+    judged = {each.metric for each in section.assessment.thresholds}
+    if metric is None or not logged or metric in logged | judged:
+        return []
+    return [Remark("metric", f"{metric!r} was never logged; {nearest(metric, logged)}", "warn")]
 
 
 def _other_data(section: Section) -> list[Remark]:
