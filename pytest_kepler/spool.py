@@ -28,7 +28,7 @@ Events (``e`` is the kind; times are seconds since the epoch, UTC; ``run`` and `
 ``dataset``     hash, name, kind, shape, n_bytes
 ``artifact``    run, name, kind, sha256, n_bytes, path, at
 ``gate``        session, node, status, seconds, message, at; and, where its content can be told,
-                identity, environment, facts ({file: hash} of the files that it opened)
+                identity, environment, call_seconds, facts ({file: hash} of what it opened)
 ``unsound``     run, reason, at: kept and counted, but never a ground to skip
 ``void``        run, reason, at: never again a ground to skip, never the best
 ``threshold``   session, experiment, metric, bound, limit, value, status, message, at

@@ -91,7 +91,9 @@ class Gatekeeper:
             return told if is_same else None
         if not self.bench.has_passed_gate(gate.nodeid):
             return None
-        prints = self._prints(gate, nextitem)
+        prints = self.bench.contents.if_known(gate)
+        if prints is None and self.bench.is_slow_gate(gate.nodeid):
+            prints = self._prints(gate, nextitem)
         if prints is None:
             return None
         passed = self.bench.passed_gate(gate, prints)
@@ -201,6 +203,7 @@ class Gatekeeper:
                 runtestprotocol(gate, nextitem=nextitem, log=False)
         finally:
             del gate.stash[_LOOKED_AT]
+            gate._report_sections.clear()  # noqa: SLF001  # what was printed is printed again
         return found[0] if found else None
 
     # Verdicts of earlier sessions
@@ -252,13 +255,15 @@ class Gatekeeper:
         prints = self._prints_of.pop(gate.nodeid, None)
         files = self._files.pop(gate.nodeid, {})
         content = self.bench.gate_content(gate, prints) if prints is not None else ""
-        judged = _judged(self._outcomes.pop(gate.nodeid, []))
+        reports = self._outcomes.pop(gate.nodeid, [])
+        judged = _judged(reports)
         verdict = replace(judged, seconds=seconds, content=content)
         self.claims.verdicts[gate.nodeid] = verdict
         about: dict[str, Any] = {}
         if prints is not None and (identity := self.bench.gate_identity(gate, prints)):
             about = {"identity": identity, "facts": files}
             about["environment"] = self.bench.write_environment()
+            about["call_seconds"] = sum(one.duration for one in reports if one.when == "call")
         self._write(gate, verdict.status, seconds, verdict.message, **about)
 
     def _write(

@@ -289,6 +289,14 @@ class Workbench:
         """Tell whether an earlier session left a verdict of a gate that may be taken over."""
         return self.settings.duplicates != "run" and node_id in self._passed_gates
 
+    def is_slow_gate(self, node_id: str) -> bool:
+        """Tell whether the body of such a gate is slow, not only the set-up of its fixtures.
+
+        Then it pays to set them up to see whether the verdict stands.
+        """
+        found = self._passed_gates.get(node_id, {}).values()
+        return any(one.call_seconds >= _WORTH_TAKING_OVER_S for one in found)
+
     def passed_gate(self, gate: Any, prints: Mapping[str, Print | Unreadable]) -> PassedGate | None:
         """Return the verdict of an earlier session on this very content, or None."""
         identity = self.gate_identity(gate, prints)

@@ -48,7 +48,7 @@ COLUMNS: Final = (
     *("duplicate_of", "message", "prefix", "note", "text", "name", "severity", "location"),
     *("measured", "threshold", "fix", "waiver", "framework", "kind", "n_weights", "config"),
     *("shape", "n_bytes", "sha256", "path", "metric", "bound", "limit", "value"),
-    "reason",
+    *("reason", "call_seconds"),
 )
 POINT_COLUMNS: Final = ("e", "r", "n", "v", "s", "t")
 

@@ -68,6 +68,8 @@ class PassedGate:
     ----------
     identity : str
         Of the sanity test's code, parameters and fixtures.
+    seconds, call_seconds : float
+        What it took with its fixtures, and the test's body alone.
     environment : mapping
         The facts of the environment that it ran in.
     files : mapping of str to str
@@ -77,6 +79,7 @@ class PassedGate:
     node_id: str
     identity: str
     seconds: float
+    call_seconds: float
     checked_at: datetime
     environment: Mapping[str, Any]
     files: Mapping[str, str]
@@ -316,7 +319,8 @@ def select_passed_gates(
     Only of those that took `least_seconds`; verdicts that were taken over do not count.
     """
     rows = db.execute(
-        "SELECT node_id, identity, seconds, checked_at, facts::VARCHAR, files::VARCHAR FROM ("
+        "SELECT node_id, identity, seconds, coalesce(call_seconds, 0), checked_at, facts::VARCHAR, "
+        "files::VARCHAR FROM ("
         "SELECT * FROM gate WHERE coalesce(identity, '') <> '' AND status <> 'reused' "
         "AND node_id IN (SELECT unnest(?::VARCHAR[])) "
         "QUALIFY row_number() OVER (PARTITION BY node_id, identity ORDER BY checked_at DESC) = 1"
@@ -326,8 +330,8 @@ def select_passed_gates(
     ).fetchall()
     read = Texts()
     return [
-        PassedGate(node_id, identity, seconds, utc(checked_at), read(facts), read(files))
-        for node_id, identity, seconds, checked_at, facts, files in rows
+        PassedGate(node, identity, seconds, body, utc(checked_at), read(facts), read(files))
+        for node, identity, seconds, body, checked_at, facts, files in rows
     ]
 
 

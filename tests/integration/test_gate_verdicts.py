@@ -180,3 +180,11 @@ def test_what_was_changed_in_place_is_checked_again_before_the_next_run(project)
     assert text.count("test_digits_are_finite FAILED") == 1
     assert text.count("BLOCKED") == 3
     assert result.ret == 1
+
+
+def test_a_gate_that_is_slow_by_its_fixtures_alone_is_run_where_they_are_set_up(slow):
+    slow.replace("test_it.py", "time.sleep(1.01)", "pass")
+    slow.replace("test_it.py", 'print("LOADED")', 'print("LOADED"); time.sleep(1.01)')
+    slow.run()
+    text = slow.run("-s").stdout.str()
+    assert (text.count("LOADED"), text.count("CHECKED")) == (1, 1)

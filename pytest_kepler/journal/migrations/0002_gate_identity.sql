@@ -2,3 +2,4 @@
 ALTER TABLE gate ADD COLUMN identity VARCHAR;
 ALTER TABLE gate ADD COLUMN environment_hash VARCHAR;
 ALTER TABLE gate ADD COLUMN files JSON;
+ALTER TABLE gate ADD COLUMN call_seconds DOUBLE;

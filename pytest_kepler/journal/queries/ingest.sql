@@ -86,7 +86,7 @@ SELECT
     session AS session_id, node AS node_id, status, TRY_CAST(seconds AS DOUBLE) AS seconds,
     coalesce(message, '') AS message, make_timestamp(micros("at")) AS checked_at,
     coalesce(identity, '') AS identity, coalesce(environment, '') AS environment_hash,
-    facts AS files
+    facts AS files, TRY_CAST(call_seconds AS DOUBLE) AS call_seconds
 FROM event WHERE e = 'gate';
 
 INSERT INTO threshold
