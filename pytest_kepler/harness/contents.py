@@ -356,7 +356,7 @@ class Contents:
             shared = self._shared.get(key)
             if shared is None or not isinstance(shared.print, Print):
                 continue
-            if self._changed.get(key) is definition.cached_result[0]:
+            if key in self._changed and self._changed[key] is definition.cached_result[0]:
                 changes.append(Change(definition.argname, "", [run_id]))  # no gate has seen this
             shared.users.append(run_id)
             budget -= shared.print.n_bytes

@@ -178,14 +178,11 @@ class Gatekeeper:
         self.bench.opened.start()
         return None
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_makereport(
-        self, item: pytest.Item, call: pytest.CallInfo[None]
-    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Note which files a gate was seen to open."""
-        if call.when == "call" and item.nodeid in self._prints_of:
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> None:
+        """Note which files a gate's body was seen to open; its subtests are over by now."""
+        if item.nodeid in self._prints_of:
             self._files[item.nodeid] = self.bench.files_of(self.bench.opened.stop())
-        return (yield)
 
     def _prints(self, gate: pytest.Item, nextitem: pytest.Item | None) -> Prints | None:
         """Return the content that a gate would be run on, setting its fixtures up to see it.

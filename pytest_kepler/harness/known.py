@@ -30,7 +30,7 @@ class Known:
 
     def add_others(self, runs: Iterable[Run]) -> None:
         """Add runs with other parameters, newest first: what a new one is compared with."""
-        self._others = list(runs)
+        self._others = [run for run in runs if run.identity]  # the others did not get that far
 
     def has_params(self, params_hash: str) -> bool:
         """Tell whether a run had these parameters."""

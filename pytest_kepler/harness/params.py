@@ -9,6 +9,8 @@ from typing import Any
 from pytest_kepler.identity.environment import is_secret
 
 _LONGEST = 10_000
+#: Python writes no longer ones as decimals.
+_LONGEST_INTEGER_BITS = 10_000
 _PLAIN = (str, int, float, bool, type(None))
 
 
@@ -28,20 +30,24 @@ def flatten(params: Mapping[str, Any], redact: Sequence[str] = ()) -> dict[str, 
     """
     flat: dict[str, Any] = {}
     for name, value in params.items():
-        _put(flat, name, value)
+        _put(flat, name, value, ())
     return {
         name: "[redacted]" if is_secret(name.rpartition(".")[2], redact) else value
         for name, value in flat.items()
     }
 
 
-def _put(flat: dict[str, Any], name: str, value: Any) -> None:
-    nested = _nested(value)
-    if nested:
-        for key, item in nested.items():
-            _put(flat, f"{name}.{key}", item)
-    else:
-        flat[name] = _shown(value)
+def _put(flat: dict[str, Any], name: str, value: Any, above: tuple[int, ...]) -> None:
+    try:
+        nested = _nested(value) if id(value) not in above else None
+        parts = list(nested.items()) if nested else []
+        shown = None if parts else _shown(value)
+    except Exception:  # noqa: BLE001  # the value's own code: a property, a __len__ that raises
+        parts, shown = [], type(value).__name__
+    for key, item in parts:
+        _put(flat, f"{name}.{key}", item, (*above, id(value)))
+    if not parts:
+        flat[name] = shown
 
 
 def _nested(value: Any) -> Mapping[str, Any] | None:
@@ -56,6 +62,8 @@ def _nested(value: Any) -> Mapping[str, Any] | None:
 
 def _shown(value: Any) -> Any:  # noqa: PLR0911  # one line for each kind of value
     """Return what the journal keeps of a value: itself where JSON has it, else its short text."""
+    if isinstance(value, int) and value.bit_length() > _LONGEST_INTEGER_BITS:
+        return hex(value)[:_LONGEST]
     if isinstance(value, bool | int | type(None)) or type(value) is float:
         return value
     if isinstance(value, str):
@@ -68,7 +76,4 @@ def _shown(value: Any) -> Any:  # noqa: PLR0911  # one line for each kind of val
         return value.__qualname__
     if (shape := getattr(value, "shape", None)) is not None:
         return f"{type(value).__name__}{tuple(shape)}"
-    try:
-        return " ".join(str(value).split())[:_LONGEST]
-    except Exception:  # noqa: BLE001  # a __str__ of the user's that raises
-        return type(value).__name__
+    return " ".join(str(value).split())[:_LONGEST]

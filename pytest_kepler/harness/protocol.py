@@ -42,6 +42,9 @@ STATE = pytest.StashKey["RunState"]()
 _FIXTURE = "__kepler_fixture__"
 _IS_SHOWN = "__kepler_is_shown__"
 
+#: How pytest-timeout ends a test, by `pytest.fail`.
+_TIMEOUT = "Timeout (>"
+
 DecisionKind = Literal["run", "blocked", "skip", "replay", "refuse"]
 
 
@@ -70,6 +73,10 @@ class RunState:
     #: Fixtures that were reached by ``getfixturevalue``.
     dynamic: list[str] = field(default_factory=list)
     is_seeded: bool = False
+    #: While the body runs the reports are those of subtests.
+    is_in_body: bool = False
+    #: The status and message of the first subtest that failed.
+    subtest: tuple[Status, str] | None = None
     status: Status | None = None
     message: str = ""
     seconds: float = 0.0
@@ -348,12 +355,19 @@ class Protocol:
         if fixturedef.scope != "function":
             self.bench.note_changes(self.bench.contents.verify_last(fixturedef))
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_pyfunc_call(self, pyfuncitem: Any) -> None:
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_pyfunc_call(self, pyfuncitem: Any) -> Generator[None, object, object]:
         """Decide, now that the fixtures are there; then begin the run."""
-        state = pyfuncitem.stash.get(STATE, None)
-        if state is None:
-            return
+        if pyfuncitem.stash.get(STATE, None) is None:
+            return (yield)
+        state = self._begin(pyfuncitem, pyfuncitem.stash[STATE])
+        state.is_in_body = True
+        try:
+            return (yield)
+        finally:
+            state.is_in_body = False
+
+    def _begin(self, pyfuncitem: Any, state: RunState) -> RunState:
         if state.run is not None:  # a rerun: an execution of its own
             state = self._again(pyfuncitem, state)
         decision = state.decision
@@ -380,6 +394,7 @@ class Protocol:
         self.bench.write_datasets(state.prints)
         seed_everything(seed_of(pyfuncitem))
         self.bench.opened.start()
+        return state
 
     def _again(self, item: pytest.Item, state: RunState) -> RunState:
         self._close(item, state)
@@ -397,9 +412,11 @@ class Protocol:
         state = item.stash[STATE]
         if state.run is not None:  # the set-up of a rerun comes before its call
             self._close(item, state)
+            identity = state.identity
             state = item.stash[STATE] = RunState(
                 state.spec, decision=state.decision, behind=state.behind, prints=state.prints
             )
+            state.identity = identity
         experiment = make_experiment(self.bench, self.fit_gate, item, state)
         state.experiment = experiment
         return experiment
@@ -414,23 +431,14 @@ class Protocol:
         if state is None or (state.decision is not None and state.decision.kind == "blocked"):
             return report
         error = call.excinfo.value if call.excinfo is not None else None
-        opened = self.bench.opened.stop() if call.when == "call" else []
-        if call.when == "call":
-            state.dynamic = _dynamic_fixtures(item)  # the request is gone when the run is closed
+        if state.is_in_body:
+            if report.failed and state.subtest is None:
+                state.subtest = _status(report, error), short_message(report)
+            return report
         if call.when == "setup" and error is not None:
             self._setup_failed(item, state, report, error)
-        elif state.blocked_by and call.when == "call":
-            _make_blocked(item, report, state.blocked_by)
-            state.status = "blocked"
-        elif isinstance(error, Replay | ExpectedReplay | Duplicate):
-            pass
         elif call.when == "call":
-            state.status = _status(report, error)
-            state.seconds = call.duration
-            self.bench.write_files_read(state.run_id, opened)
-            changes = self.bench.contents.verify(item, state.run_id, call.duration)
-            self.bench.note_changes(changes)
-            self.keeper.forget(change.fixture for change in changes if change.is_news)
+            self._call_ended(item, state, report, call)
         elif call.when == "teardown" and report.failed and state.run is not None:
             state.status = "error"
         if report.failed and state.status is not None:
@@ -439,6 +447,31 @@ class Protocol:
             state.message = state.blocked_by
         report._kepler = self._payload(state, state.decision)  # type: ignore[attr-defined]  # noqa: SLF001
         return report
+
+    def _call_ended(
+        self,
+        item: pytest.Item,
+        state: RunState,
+        report: pytest.TestReport,
+        call: pytest.CallInfo[None],
+    ) -> None:
+        error = call.excinfo.value if call.excinfo is not None else None
+        opened = self.bench.opened.stop()
+        state.dynamic = _dynamic_fixtures(item)  # the request is gone when the run is closed
+        if state.blocked_by:
+            _make_blocked(item, report, state.blocked_by)
+            state.status = "blocked"
+            return
+        if isinstance(error, Replay | ExpectedReplay | Duplicate):
+            return
+        state.status = _status(report, error)
+        state.seconds = call.duration
+        if state.status == "passed" and state.subtest is not None:
+            state.status, state.message = state.subtest
+        self.bench.write_files_read(state.run_id, opened)
+        changes = self.bench.contents.verify(item, state.run_id, call.duration)
+        self.bench.note_changes(changes)
+        self.keeper.forget(change.fixture for change in changes if change.is_news)
 
     def _setup_failed(
         self, item: pytest.Item, state: RunState, report: pytest.TestReport, error: BaseException
@@ -486,7 +519,9 @@ class Protocol:
                 "message": state.message,
             }
         )
-        if state.dynamic:
+        if item.config.getoption("trace", default=False):
+            self.bench.write_unsound([state.run_id], "it ran under --trace")
+        elif state.dynamic:
             names = ", ".join(state.dynamic)
             reason = (
                 f"it reached {names} by getfixturevalue, which nobody can follow: "
@@ -530,6 +565,8 @@ def _status(report: pytest.TestReport, error: BaseException | None) -> Status:
     if report.skipped:
         return "skipped"
     asserted = error is None or isinstance(error, AssertionError | pytest.fail.Exception)
+    if asserted and str(error).startswith(_TIMEOUT):
+        return "error"  # it says nothing of the model, and another limit may do
     return "failed" if asserted else "error"
 
 

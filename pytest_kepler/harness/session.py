@@ -109,7 +109,8 @@ def _begin(
 
 
 def _only_planned(config: pytest.Config) -> bool:
-    return any(config.getoption(name, default=False) for name in ("setupplan", "setuponly"))
+    names = ("setupplan", "setuponly", "showfixtures", "show_fixtures_per_test")
+    return any(config.getoption(name, default=False) for name in names)
 
 
 class _WorkerEnd:
