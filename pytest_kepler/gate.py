@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from pytest_kepler.checks.config import CheckConfig
     from pytest_kepler.checks.running import Outcome
 
-#: Arguments of a fit that must have a value a row.
-_A_VALUE_A_ROW: Final = ("sample_weight", "groups")
+#: Arguments of a fit that say more about its rows or its classes.
+_ABOUT_DATA: Final = ("sample_weight", "groups", "class_weight")
 #: What the data that a fit validates on is looked at for.
 _NOT_FINITE: Final = ("K304", "K305")
 _FOLDED: Final = 3
@@ -115,6 +116,7 @@ def examine_fit(  # noqa: PLR0913 - what `fit` was given, and how to judge it
     waive: Mapping[str, Any] = EMPTY,
     cache: MutableMapping[Any, Any] | None = None,
     data_key: str | None = None,
+    validation_key: str | None = None,
 ) -> Verdict:
     """Run the checks of data and model on what a fit was given.
 
@@ -132,6 +134,8 @@ def examine_fit(  # noqa: PLR0913 - what `fit` was given, and how to judge it
         Where findings about data are kept, so that a grid pays once.
     data_key : str, optional
         What tells X and y from all other data: their fingerprint. Without it nothing is kept.
+    validation_key : str, optional
+        The same for the data that the fit validates on.
 
     Raises
     ------
@@ -143,8 +147,17 @@ def examine_fit(  # noqa: PLR0913 - what `fit` was given, and how to judge it
 
     waivers = validate_waivers(waive)
     about_data = _data_outcome(model, X, y, fit_kwargs, config, (cache, data_key))
-    about_model = families.examine_model(model, X, y, fit_kwargs, config)
-    about_validation = _validation_outcomes(model, fit_kwargs, config)
+    keys = (data_key, validation_key)
+    about_validation = _validation_outcomes(model, X, y, fit_kwargs, config, (cache, keys))
+    waived = valid_waivers(waive, today)
+    has_errors = any(
+        one.severity == "error" and not one.waiver and one.code not in waived
+        for part in (about_data, *about_validation)
+        for one in part.findings
+    )
+    about_model = families.examine_model(
+        model, X, y, fit_kwargs, config, has_errors=has_errors, waived=waived
+    )
     outcome = Outcome.joined([about_data, *about_validation, about_model])
     findings = [_waived(finding, waivers, today) for finding in outcome.findings]
     findings += _unused_waivers(waivers, outcome)
@@ -165,7 +178,7 @@ def _data_outcome(  # noqa: PLR0913, PLR0917 - as above
 ) -> Outcome:
     from pytest_kepler.checks import families
 
-    extras = {name: fit_kwargs[name] for name in _A_VALUE_A_ROW if name in fit_kwargs}
+    extras = {name: fit_kwargs[name] for name in _ABOUT_DATA if name in fit_kwargs}
     cache, data_key = kept
     if cache is None or data_key is None or extras:
         return families.examine_data(X, y, model, config, extras)
@@ -177,21 +190,48 @@ def _data_outcome(  # noqa: PLR0913, PLR0917 - as above
     return found
 
 
-def _validation_outcomes(
-    model: Any, fit_kwargs: Mapping[str, Any], config: CheckConfig
+def _validation_outcomes(  # noqa: PLR0913, PLR0917 - as above
+    model: Any,
+    X: Any,
+    y: Any,
+    fit_kwargs: Mapping[str, Any],
+    config: CheckConfig,
+    kept: tuple[MutableMapping[Any, Any] | None, tuple[str | None, str | None]],
 ) -> list[Outcome]:
-    """Look for values that are no numbers in what the fit validates on: they hide in its loss."""
+    """Look at what the fit validates on, and at how it was split from what it trains on."""
     from pytest_kepler.checks import families
 
-    given = fit_kwargs.get("validation_data")
-    if not isinstance(given, tuple | list) or len(given) < 2:  # noqa: PLR2004  # features, target
+    given, share = fit_kwargs.get("validation_data"), fit_kwargs.get("validation_split")
+    if given is None and not share:
         return []
-    narrowed = config.narrowed(select=_NOT_FINITE)
-    outcome = families.examine_data(given[0], given[1], model, narrowed)
-    findings = [
-        replace(one, location=f"validation_data, {one.location}") for one in outcome.findings
+    cache, (data_key, validation_key) = kept
+    key = (data_key, validation_key if given is not None else share, families.model_key(model))
+    if cache is not None and None not in key[:2] and key in cache:
+        known: list[Outcome] = cache[key]
+        return known
+    outcomes = [families.examine_validation(X, y, fit_kwargs, model, config)]
+    if isinstance(given, tuple | list) and len(given) >= 2:  # noqa: PLR2004 - features, target
+        # Values that are no numbers hide in the validation loss.
+        selected = [code for code in _NOT_FINITE if config.is_selected(code)]
+        if selected:
+            narrowed = config.narrowed(select=selected)
+            outcomes.append(families.examine_data(given[0], given[1], model, narrowed))
+    where = "validation_data" if given is not None else "validation_split"
+    found = [
+        replace(one, findings=[_of_validation(finding, where) for finding in one.findings])
+        for one in outcomes
     ]
-    return [replace(outcome, findings=findings)]
+    if cache is not None and None not in key[:2]:
+        cache[key] = found
+    return found
+
+
+def _of_validation(finding: Finding, where: str) -> Finding:
+    """Return a finding about a test split in the words of what it is here."""
+    message, location = (
+        re.sub(r"\btest\b", "validation", text) for text in (finding.message, finding.location)
+    )
+    return replace(finding, message=message, location=f"{where}, {location}")
 
 
 def _waived(finding: Finding, waivers: Mapping[str, Waiver], today: date) -> Finding:

@@ -43,18 +43,68 @@ class NotApplicable(Exception):  # noqa: N818 - the third outcome of a check, no
 # --- Columns and blocks -------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Column:
     """One column: numbers as a numeric array with NaN for missing, anything else as objects."""
 
     name: str
     kind: ColumnKind
     values: Array
+    #: The distinct values, where the library keeps them anyway.
+    known: Levels | None = None
 
-    @property
+    @cached_property
     def missing(self) -> NDArray[np.bool_]:
         """Which rows have no value: NaN, None, NaT or a library's own missing value."""
-        return missing_of(self.values)
+        return missing_of(self.values) if self.known is None else self.known.codes < 0
+
+    @cached_property
+    def levels(self) -> Levels:
+        """The distinct values of a column of texts or other objects, found once."""
+        return _levels(self.values) if self.known is None else self.known
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """The distinct values of a column, in the order of their first rows.
+
+    Attributes
+    ----------
+    values : list
+        The distinct values that are not missing; those that have no hash are given as text.
+    codes : ndarray of shape (n_rows,)
+        For each row the position of its value in `values`; -1 where it is missing.
+    counts : ndarray of shape (n_values,)
+        How many rows have each value.
+    """
+
+    values: list[Any]
+    codes: NDArray[np.int64]
+    counts: NDArray[np.int64]
+
+
+def _levels(values: Array) -> Levels:
+    pandas = sys.modules.get("pandas")
+    try:
+        if pandas is not None:
+            codes, found = pandas.factorize(values)
+            distinct = list(found)
+        else:
+            codes, distinct = _numbered(values)
+    except TypeError:  # lists or mappings in the cells
+        codes, distinct = _numbered(np.array([str(value) for value in values], dtype=object))
+    counts = np.bincount(codes[codes >= 0], minlength=len(distinct))
+    return Levels(distinct, np.asarray(codes, dtype=np.int64), counts.astype(np.int64))
+
+
+def _numbered(values: Array) -> tuple[NDArray[np.int64], list[Any]]:
+    positions: dict[Any, int] = {}
+    missing = missing_of(values).tolist()
+    codes = [
+        -1 if is_missing else positions.setdefault(value, len(positions))
+        for value, is_missing in zip(values.tolist(), missing, strict=True)
+    ]
+    return np.array(codes, dtype=np.int64), list(positions)
 
 
 @dataclass(frozen=True)
@@ -161,6 +211,21 @@ class Block:
     def stats(self) -> ColumnStats:
         """Mean, spread, range and share of zeros of each numeric column."""
         return column_stats(self.matrix)
+
+    @cached_property
+    def middle(self) -> tuple[Floats, Floats]:
+        """(median, interquartile range) of each numeric column, on at most 5,000 rows."""
+        part = self._thin.astype(np.float64)
+        if not part.size:
+            return np.zeros(part.shape[1]), np.zeros(part.shape[1])
+        finite = np.isfinite(part)
+        if finite.all():
+            low, median, high = np.percentile(part, [25, 50, 75], axis=0)
+        else:
+            part = np.where(finite, part, np.nan)
+            part[:, ~finite.any(axis=0)] = 0.0
+            low, median, high = np.nanpercentile(part, [25, 50, 75], axis=0)
+        return median, high - low
 
     @cached_property
     def distinct(self) -> NDArray[np.int64]:
@@ -325,6 +390,40 @@ def take_rows(value: Any, n_rows: int) -> Any:
     return value[:n_rows]
 
 
+def cut_rows(value: Any, at: int) -> tuple[Any, Any]:
+    """Return the rows before a position and the others, as views where the type has some."""
+    if value is None:
+        return None, None
+    if isinstance(value, Mapping):
+        parts = {key: cut_rows(part, at) for key, part in value.items()}
+        return {key: part[0] for key, part in parts.items()}, {
+            key: part[1] for key, part in parts.items()
+        }
+    if isinstance(value, list | tuple) and value and hasattr(value[0], "shape"):
+        cut = [cut_rows(part, at) for part in value]
+        return type(value)(part[0] for part in cut), type(value)(part[1] for part in cut)
+    if hasattr(value, "iloc"):
+        return value.iloc[:at], value.iloc[at:]
+    if is_sparse(value):
+        value = value.tocsr()
+    return value[:at], value[at:]
+
+
+def rows_at(value: Any, rows: Array) -> Any:
+    """Return the rows at some positions in the form that the user gave them."""
+    if isinstance(value, Mapping):
+        return {key: rows_at(part, rows) for key, part in value.items()}
+    if isinstance(value, list | tuple) and value and hasattr(value[0], "shape"):
+        return type(value)(rows_at(part, rows) for part in value)
+    if isinstance(value, list | tuple):
+        return [value[i] for i in rows.tolist()]
+    if hasattr(value, "iloc"):
+        return value.iloc[rows]
+    if is_tensor(value):
+        return as_array(value)[rows]
+    return value[rows]
+
+
 # --- Reading blocks -----------------------------------------------------------------------
 
 
@@ -408,8 +507,10 @@ def _object_block(array: Array, name: str, sample_rows: int) -> Block:
 
 def as_array(value: Any) -> Array:
     """Return `value` as an array of rank 1 or more, without a copy where it can be."""
-    if isinstance(value, np.ndarray):
-        array = value
+    if isinstance(value, np.ma.MaskedArray):
+        array = _unmasked(value)
+    elif isinstance(value, np.ndarray):
+        array = np.asarray(value)  # a matrix would stay one when its rows are taken
     elif is_tensor(value):
         array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
     elif isinstance(value, list | tuple):
@@ -429,6 +530,14 @@ def as_array(value: Any) -> Array:
     return array
 
 
+def _unmasked(value: Any) -> Array:
+    """Return a masked array with NaN for what is masked."""
+    if value.dtype.kind in "biuf":
+        filled: Array = value.astype(np.float64).filled(np.nan)
+        return filled
+    raise NotApplicable(f"a masked array of {value.dtype} cannot be read")
+
+
 def _series_column(name: str, series: Any) -> Column:
     dtype = str(series.dtype).lower()
     if hasattr(series, "iloc"):
@@ -442,13 +551,22 @@ def _pandas_column(name: str, series: Any, dtype: str) -> Column:
         if values.dtype.kind == "O":
             return object_column(name, values)
         return Column(name, kind_of_dtype(values.dtype), values)
-    if dtype.startswith(("datetime", "period", "timedelta", "date")):
-        return Column(name, "date", series.to_numpy(dtype=object))
-    if dtype.startswith("bool"):
-        return Column(name, "bool", series.to_numpy(dtype=float, na_value=np.nan))
-    if dtype.startswith(("int", "uint", "float", "double", "decimal")):
-        return Column(name, "numeric", series.to_numpy(dtype=float, na_value=np.nan))
-    return Column(name, "text", series.to_numpy(dtype=object))
+    is_number = dtype.startswith(("bool", "int", "uint", "float", "double", "decimal"))
+    if is_number and not dtype.startswith("interval"):
+        kind: ColumnKind = "bool" if dtype.startswith("bool") else "numeric"
+        return Column(name, kind, series.to_numpy(dtype=float, na_value=np.nan))
+    dates = ("datetime", "period", "timedelta", "date")
+    if is_number or dtype.startswith(dates):
+        kind = "other" if is_number else "date"
+        return Column(name, kind, series.to_numpy(dtype=object))
+    codes, found = series.factorize()
+    distinct = np.asarray(found, dtype=object)
+    codes = np.asarray(codes, dtype=np.int64)
+    known = Levels(
+        distinct.tolist(), codes, np.bincount(codes[codes >= 0], minlength=len(distinct))
+    )
+    # One more for missing values, whose code is -1.
+    return Column(name, "text", np.append(distinct, [None])[codes], known)
 
 
 def _polars_column(name: str, series: Any, dtype: str) -> Column:
@@ -609,6 +727,10 @@ class DataView:
     model: ModelView | None = None
     #: Whether every row is here, or only the first batches of a dataset.
     complete: bool = True
+    #: What else a fit was given about the rows, by name: ``sample_weight``, ``class_weight``.
+    extras: Mapping[str, Any] = field(default_factory=dict)
+    #: What several checks of the same data share, such as the hashes of its rows.
+    memo: dict[str, Any] = field(default_factory=dict)
 
     @property
     def block(self) -> Block:
@@ -660,8 +782,9 @@ def read_data(
         The model that the data is meant for.
     sample_rows : int
         Above this number of rows, a sample is looked at.
-    extras : mapping of str to array
-        What else must have a value a row, such as ``sample_weight``.
+    extras : mapping of str to object
+        What else a fit was given about the rows: ``sample_weight`` and ``groups``, which must
+        have a value a row, and ``class_weight``.
     """
     complete = True
     try:
@@ -678,10 +801,10 @@ def read_data(
     lengths = {block.name: block.n_rows for block in blocks}
     lengths |= {target.name: target.n_rows for target in targets}
     for name, value in extras.items():
-        if value is not None and hasattr(value, "__len__"):
+        if value is not None and hasattr(value, "__len__") and not isinstance(value, str | Mapping):
             lengths[name] = len(value)
     ordered = any(_is_time_index(block.index) for block in blocks)
-    return DataView(blocks, targets, lengths, "", ordered, model, complete)
+    return DataView(blocks, targets, lengths, "", ordered, model, complete, extras)
 
 
 def _is_time_index(index: Any) -> bool:
@@ -721,6 +844,8 @@ class Loss:
     name: str
     from_logits: bool = False
     ignore_class: int | None = None
+    #: How much of each label is spread over all classes.
+    smoothing: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -758,6 +883,17 @@ class Layer:
     is_trainable: bool
     inputs: tuple[int, ...]
     n_readers: int
+    #: What share a dropout drops.
+    rate: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric that a network is compiled with: a string, or an object of its framework."""
+
+    name: str
+    kind: str
+    threshold: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -768,6 +904,114 @@ class FirstSignal:
     rms: float
     n_rows: int
     is_normalised: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CrossValidation:
+    """How a search or another wrapper holds out rows, and by what it judges.
+
+    ``splitter`` is what the user gave: a number of folds, an object that splits, a list of
+    folds, or None for the library's default.
+    """
+
+    owner: str
+    splitter: Any
+    scoring: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnStep:
+    """A step that prepares columns, with the columns that it sees and what comes after it.
+
+    ``columns`` is the user's own selection; None means all of them.
+    """
+
+    step: Any
+    columns: Any
+    after: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSignal:
+    """What an activation gives on the batch: the share of its units that say nothing.
+
+    ``dead`` is the share of units that are 0 for every row, ``saturated`` the share of values
+    at an end of a sigmoid or tanh; ``is_gate`` tells that the values multiply other values.
+    """
+
+    layer: str
+    activation: str
+    n_units: int
+    n_rows: int
+    dead: float
+    saturated: float
+    is_gate: bool
+    #: Whether a BatchNorm stands before it, whose fresh statistics are no measure yet.
+    is_normalised: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """One trainable weight in the probe.
+
+    ``gradients`` are the root mean squares of its gradient at the steps of run A, ``size``
+    that of the weight itself at the start. ``columns_equal`` tells, before and after run A,
+    whether all units have the same incoming weights.
+    """
+
+    path: str
+    role: Literal["kernel", "embedding", "other"]
+    size: float
+    gradients: Floats
+    is_connected: bool
+    columns_equal: tuple[bool, bool] = (False, False)
+
+
+@dataclass(frozen=True, slots=True)
+class UserRun:
+    """Run U: the user's own optimizer on the batch.
+
+    ``losses`` stand before each step and after the last; ``updates`` are the relative changes
+    of each kernel in the fourth step.
+    """
+
+    losses: Floats
+    updates: Floats
+    rate: float
+    is_scheduled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FewRows:
+    """Learning a few rows by heart: the losses with their inputs, and with one input for all."""
+
+    rate: float
+    real: Floats
+    constant: Floats
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a few training steps on a clone of a network showed.
+
+    Losses are without penalties. ``variation`` is the relative spread of the outputs over the
+    rows, before and after run A (Adam with a rate of 0.01 on the whole batch). ``labels`` are
+    those of each output, and ``output_weights`` how much its loss counts.
+    """
+
+    n_rows: int
+    has_distinct_rows: bool
+    labels: Sequence[Array]
+    few_labels: Sequence[Array]
+    output_weights: Sequence[float]
+    loss: float
+    weights: Sequence[Weight]
+    adam_losses: Floats
+    variation: tuple[float, float]
+    few_rows: Sequence[FewRows]
+    user: UserRun | None
+    why_no_user_run: str = ""
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -786,6 +1030,10 @@ class ModelView:
     is_unsupervised: bool = False
     #: ``classifier`` or ``regressor`` where the model says so.
     learns: str = ""
+    #: How the model holds out rows of its own, where it is a search or the like.
+    cross_validation: CrossValidation | None = None
+    #: The steps that prepare columns, those in the branches of a pipeline included.
+    column_steps: tuple[ColumnStep, ...] = ()
 
     @property
     def losses(self) -> Sequence[Loss | None]:
@@ -822,6 +1070,46 @@ class ModelView:
         """The pre-activations of the layers that see the inputs first, on the first rows."""
         raise NotApplicable("the model is not a network")
 
+    @property
+    def layer_signals(self) -> Sequence[LayerSignal]:
+        """What the hidden activations give on the first rows."""
+        raise NotApplicable("the model is not a network")
+
+    @property
+    def metrics(self) -> Sequence[Metric]:
+        """The metrics of a network that are its framework's own."""
+        raise NotApplicable("the model is not a network")
+
+    @property
+    def metric_names(self) -> Sequence[str]:
+        """The names of these metrics."""
+        return [metric.name for metric in self.metrics]
+
+    @property
+    def score_sizes(self) -> Mapping[str, float]:
+        """The root mean square of each classifying output's scores on the first rows."""
+        raise NotApplicable("the model is not a network")
+
+    @property
+    def penalties(self) -> Mapping[str, float]:
+        """The penalty that each weight's regularizer gives."""
+        raise NotApplicable("the model is not a network")
+
+    @property
+    def variables(self) -> Iterator[tuple[str, Array]]:
+        """All weights and statistics by path, one after another."""
+        raise NotApplicable("the model is not a network")
+
+    @property
+    def n_parameters(self) -> tuple[int, int]:
+        """The number of trainable parameters, and of all."""
+        raise NotApplicable("the model is not a network")
+
+    def probe(self, labels: Any, max_parameters: int) -> Probe:
+        """Take a few training steps on a clone, given what `fit` gets as its target."""
+        del labels, max_parameters
+        raise NotApplicable("the model is not a network")
+
 
 @dataclass(frozen=True)
 class FitView:
@@ -833,6 +1121,25 @@ class FitView:
     fit_kwargs: Mapping[str, Any] = EMPTY
     #: What `fit` was given as X, where a check must ask the loader itself.
     source: Any = None
+    #: What `fit` was given as y.
+    labels: Any = None
+    #: Networks with more parameters are not cloned.
+    max_parameters: int = 20_000_000
+
+    @property
+    def probe(self) -> Probe:
+        """What a few training steps on a clone showed; they are taken once."""
+        found = self._probed
+        if isinstance(found, NotApplicable):
+            raise NotApplicable(str(found))
+        return found
+
+    @cached_property
+    def _probed(self) -> Probe | NotApplicable:
+        try:
+            return self.model.probe(self.labels, self.max_parameters)
+        except NotApplicable as reason:
+            return reason
 
 
 # --- Training and behaviour ---------------------------------------------------------------
@@ -888,7 +1195,20 @@ class BehaviourView:
     data: DataView
     predict: Callable[[], Array]
     predict_proba: Callable[[], Array] | None = None
-    n_rows: int = 0
+    #: What the model answers for the rows at some positions, out of the first `n_asked`.
+    answers: Callable[[Array], Array] | None = None
+    n_asked: int = 0
+
+    @cached_property
+    def twice(self) -> tuple[Array, Array]:
+        """Two answers for the same rows."""
+        return self.predictions, self.predict()
+
+    def ask(self, rows: Array) -> Array:
+        """Return what the model answers for the rows at some positions."""
+        if self.answers is None or not self.n_asked:
+            raise NotApplicable("the rows cannot be asked one by one")
+        return self.answers(rows)
 
     @cached_property
     def predictions(self) -> Array:

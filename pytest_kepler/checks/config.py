@@ -16,7 +16,15 @@ if TYPE_CHECKING:
 
     from pytest_kepler.checks.codes import CheckInfo, Limits
 
-_SETTINGS: Final = ("select", "ignore", "notes", "warnings-as-errors", "sample-rows", "experiment")
+_SETTINGS: Final = (
+    "select",
+    "ignore",
+    "notes",
+    "warnings-as-errors",
+    "sample-rows",
+    "probe-parameters",
+    "experiment",
+)
 _EXPERIMENT_SETTINGS: Final = ("ignore", "severity")
 _SEVERITIES: Final = get_args(Severity)
 
@@ -37,6 +45,8 @@ class CheckConfig:
         Prefixes of the codes whose warnings block.
     sample_rows : int
         Above this number of rows, a sample is looked at.
+    probe_parameters : int
+        Networks with more parameters are not cloned for the training probe.
     limits : mapping of str to mapping
         Changed limits by code.
     severities : mapping of str to str
@@ -51,6 +61,7 @@ class CheckConfig:
     notes: bool = False
     warnings_as_errors: tuple[str, ...] = ()
     sample_rows: int = 100_000
+    probe_parameters: int = 20_000_000
     limits: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     severities: Mapping[str, Severity] = field(default_factory=dict)
     experiments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -165,6 +176,7 @@ def parse(table: Any) -> CheckConfig:
         notes=_flag(table, "notes"),
         warnings_as_errors=_prefixes(table.get("warnings-as-errors", ()), "warnings-as-errors"),
         sample_rows=_count(table.get("sample-rows", 100_000), "sample-rows"),
+        probe_parameters=_count(table.get("probe-parameters", 20_000_000), "probe-parameters"),
         limits=limits,
         experiments=_experiments(table.get("experiment", {})),
     )

@@ -17,15 +17,21 @@ from pytest_kepler.errors import KeplerUsageError, nearest
 from pytest_kepler.records import EMPTY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from pytest_kepler.adapters.views import Array, DataView, ModelView
     from pytest_kepler.checks.codes import Family
 
 #: Rows that a trained model is asked about.
 BEHAVIOUR_ROWS: Final = 2_000
+#: Of these, the rows that it is asked about in another order, and a few at a time.
+ASKED_ROWS: Final = 128
 _CROSSENTROPIES: Final = {"binary", "categorical", "sparse"}
 _PAIR: Final = 2
+#: What is looked at before each fit: no groups or times are known there, and K106 takes long.
+_AT_FIT: Final = ("K103", "K104", "K105", "K109", "K110", "K111", "K116", "K117", "K601")
+#: The same where the fit cuts off its last rows: both parts were prepared as one.
+_AT_CUT: Final = ("K103", "K105", "K109", "K111")
 
 
 def settings(
@@ -71,10 +77,59 @@ def examine_split(  # noqa: PLR0913, PLR0917 - what the public function was give
     return run_family("split", view, config)
 
 
-def examine_model(
-    model: Any, X: Any, y: Any, fit_kwargs: Mapping[str, Any], config: CheckConfig
+def examine_validation(
+    X: Any, y: Any, fit_kwargs: Mapping[str, Any], model: Any, config: CheckConfig
 ) -> Outcome:
-    """Run the checks of a model that is about to be trained."""
+    """Run the checks of a split on what a fit trains on and what it validates on.
+
+    That is ``validation_data``, or the last rows, which ``validation_split`` cuts off.
+    """
+    parts = _validation_parts(X, y, fit_kwargs)
+    if parts is None:
+        return Outcome()
+    known = view_model(model, X)
+    train, test = (_read(features, target, config, known) for features, target in parts)
+    view = views.SplitView(train, test)
+    chosen = _AT_CUT if fit_kwargs.get("validation_data") is None else _AT_FIT
+    selected = [code for code in chosen if config.is_selected(code)]
+    return run_family("split", view, config.narrowed(select=selected)) if selected else Outcome()
+
+
+def _validation_parts(X: Any, y: Any, fit_kwargs: Mapping[str, Any]) -> Any:
+    """Return ((X, y) to train on, (X, y) to validate on); None where nothing is held out."""
+    given = fit_kwargs.get("validation_data")
+    if given is not None:
+        is_pair = isinstance(given, tuple | list) and len(given) >= _PAIR
+        return (X, y), (given[0], given[1]) if is_pair else (given, None)
+    share = fit_kwargs.get("validation_split")
+    if not isinstance(share, float) or not 0 < share < 1 or views.is_dataset(X):
+        return None
+    blocks = views.read_data(X).blocks
+    at = int(blocks[0].n_rows * (1 - share)) if blocks else 0
+    if not at:
+        return None
+    try:
+        (X_train, X_test), (y_train, y_test) = views.cut_rows(X, at), views.cut_rows(y, at)
+    except TypeError:  # what has no rows cannot be cut: the fit will say so
+        return None
+    return (X_train, y_train), (X_test, y_test)
+
+
+def examine_model(  # noqa: PLR0913 - what the public function was given
+    model: Any,
+    X: Any,
+    y: Any,
+    fit_kwargs: Mapping[str, Any],
+    config: CheckConfig,
+    *,
+    has_errors: bool = False,
+    waived: Collection[str] = (),
+) -> Outcome:
+    """Run the checks of a model that is about to be trained.
+
+    `has_errors` tells that its data has errors, which a few training steps would only repeat;
+    those of the `waived` codes do not keep the training probe from running.
+    """
     known = view_model(model, X)
     batch_size = fit_kwargs.get("batch_size")
     view = views.FitView(
@@ -83,8 +138,10 @@ def examine_model(
         batch_size if isinstance(batch_size, int) else None,
         fit_kwargs,
         X,
+        y,
+        config.probe_parameters,
     )
-    return run_family("model", view, config)
+    return run_family("model", view, config, has_errors=has_errors, waived=waived)
 
 
 def examine_training(history: Any, y: Any, config: CheckConfig) -> Outcome:
@@ -110,7 +167,10 @@ def examine_behaviour(model: Any, X: Any, y: Any, config: CheckConfig) -> Outcom
     known = view_model(model, rows)
     data = _read(rows, target, config, known)
     predict, predict_proba = _answers(known, rows)
-    return run_family("behaviour", views.BehaviourView(known, data, predict, predict_proba), config)
+    n_asked = min(ASKED_ROWS, data.blocks[0].n_rows) if data.blocks else 0
+    answers = None if views.is_dataset(rows) else _answers_for(known, rows)
+    view = views.BehaviourView(known, data, predict, predict_proba, answers, n_asked)
+    return run_family("behaviour", view, config)
 
 
 def view_model(model: Any, X: Any) -> ModelView:
@@ -194,6 +254,25 @@ def _answers(known: ModelView, X: Any) -> tuple[Callable[[], Array], Callable[[]
         return np.asarray(found)
 
     return predict, predict_proba if hasattr(model, "predict_proba") else None
+
+
+def _answers_for(known: ModelView, X: Any) -> Callable[[Array], Array]:
+    """Return the function that asks a model about the rows at some positions."""
+    from pytest_kepler.adapters.keras.view import view
+
+    def of_network(rows: Array) -> Array:
+        found = view(known.model, views.rows_at(X, rows)).batch_outputs
+        return found[0]
+
+    def of_estimator(rows: Array) -> Array:
+        part = views.rows_at(X, rows)
+        if hasattr(known.model, "predict_proba"):
+            probabilities = known.model.predict_proba(part)
+            if not isinstance(probabilities, list):
+                return np.asarray(probabilities)
+        return np.asarray(known.model.predict(part))
+
+    return of_network if known.framework == "keras" else of_estimator
 
 
 def _keras_answer(known: ModelView, turn: int = 0) -> Array:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 
 from pytest_kepler.adapters.views import NotApplicable
+from pytest_kepler.checks.estimators import KEEP_UNITS, n_folds, reads_numbers_as_amounts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -23,10 +24,16 @@ TaskKind = Literal["classification", "multilabel", "regression", "reconstruction
 SHOWN: Final = 5
 COLUMNS_SHOWN: Final = 10
 
+_CLASS_WEIGHTS: Final = ("class_weight", "scale_pos_weight", "is_unbalance", "auto_class_weights")
+#: Scalers that a single far value pulls along.
+_SCALERS: Final = {"MaxAbsScaler", "MinMaxScaler", "StandardScaler"}
 _WIDE = 16
+_MOSTLY_ZERO = 0.9
+_FEW_COLUMNS = 3
 _GRID_ROWS = 1_000
 _GRID_VALUES = 1_024
 _MANY_INTEGERS = 50
+_MANY_ROWS = 20
 _CONTINUOUS_SHARE = 0.05
 _NUMBERED_NAME = re.compile(r"(pixel|px|p|x|v|f|feat|feature|dim|col|column)?[_ ]?\d+([x_]\d+)?")
 
@@ -60,8 +67,10 @@ def task_of(data: DataView) -> Task:
 
 
 def require_classification(data: DataView) -> Task:
-    """Return the task, or raise `NotApplicable` if it is not a plain classification."""
+    """Return the task, or raise `NotApplicable` if it is not a plain, complete classification."""
     task = task_of(data)
+    if data.target.missing.any():
+        raise NotApplicable("some labels are missing, and K305 tells of them")
     if task.kind != "classification" or data.target.values.ndim > 1:
         flat = data.target.values.ndim == 1 or data.target.values.shape[-1] == 1
         if task.kind != "classification" or not flat:
@@ -72,6 +81,8 @@ def require_classification(data: DataView) -> Task:
 def _guess(target: Target) -> TaskKind:
     values = target.flat
     if values.dtype.kind in "OUSb":
+        if len(values) >= _MANY_ROWS and 2 * len(target.codes[0]) > len(values):
+            raise NotApplicable("nearly every row has a label of its own")
         return "classification"
     if not target.is_numeric:
         return "regression"
@@ -85,7 +96,36 @@ def _guess(target: Target) -> TaskKind:
 def kind_of_model(model: ModelView) -> tuple[Any, ...]:
     """Return what of a model the findings about its data depend on."""
     losses = tuple(loss and (loss.kind, loss.ignore_class) for loss in model.losses)
-    return (model.framework, model.tolerates_missing, model.is_unsupervised, model.learns, losses)
+    validation = model.cross_validation
+    folds = None if validation is None else (type(validation.splitter), n_folds(validation))
+    return (
+        *(model.framework, model.tolerates_missing, model.is_unsupervised, model.learns, losses),
+        *(folds, any(step.columns is not None for step in model.column_steps)),
+        *(makes_up_for_imbalance(model), minds_outliers(model)),
+    )
+
+
+def makes_up_for_imbalance(model: ModelView) -> bool:
+    """Tell whether a model weights its classes, resamples them, or is judged with care."""
+    scoring = model.cross_validation.scoring if model.cross_validation is not None else None
+    if scoring is not None and scoring != "accuracy":
+        return True
+    if any(hasattr(step, "fit_resample") for step in model.steps):
+        return True
+    return any(
+        getattr(estimator, name, None) not in (None, False, 1)
+        for estimator in model.estimators
+        for name in _CLASS_WEIGHTS
+    )
+
+
+def minds_outliers(model: ModelView) -> bool:
+    """Tell whether one far value reaches a model that sums or measures distances."""
+    if model.framework != "sklearn":
+        return model.framework == "keras"
+    if any(type(step).__name__ not in KEEP_UNITS | _SCALERS for step in model.steps):
+        return False
+    return any(reads_numbers_as_amounts(estimator) for estimator in model.estimators)
 
 
 def _loss_kind(data: DataView) -> str | None:
@@ -115,6 +155,31 @@ def is_reconstruction(data: DataView) -> bool:
     return are_numbers and np.array_equal(theirs, few)
 
 
+def class_counts(data: DataView) -> dict[Any, int]:
+    """Return how many rows each class has; a one-hot class goes by its position."""
+    target = data.target
+    if target.is_one_hot:
+        codes = target.numbers.argmax(axis=1)
+        labels, counts = np.unique(codes, return_counts=True)
+    else:
+        levels, codes = target.codes
+        labels, counts = levels, np.bincount(codes, minlength=len(levels))
+    return dict(zip(labels.tolist(), counts.tolist(), strict=True))
+
+
+def label_changes(target: Target) -> float:
+    """Return how often neighbouring rows change their label, beside a random order: 1 or near.
+
+    The mean number of changes in a random order is (n - 1)(1 - Σp²) for shares p.
+    """
+    levels, codes = target.codes
+    shares = np.bincount(codes, minlength=len(levels)) / max(len(codes), 1)
+    expected = (len(codes) - 1) * (1 - float(np.square(shares).sum()))
+    if expected <= 0:
+        raise NotApplicable("there is one class")
+    return float((np.diff(codes) != 0).sum() / expected)
+
+
 # --- Columns ------------------------------------------------------------------------------
 
 
@@ -124,6 +189,38 @@ def continuous(block: Block) -> NDArray[np.bool_]:
     many = block.distinct > _CONTINUOUS_SHARE * max(n, 1)
     many &= block.distinct > 2  # noqa: PLR2004 - two values are a binary column
     return np.asarray(many & (~block.integral | (block.distinct > _MANY_INTEGERS)))
+
+
+def off_scale(train: Block, test: Block) -> tuple[NDArray[np.bool_], NDArray[np.bool_], bool]:
+    """Return (columns of another scale in test, columns that can be judged, whether these are few).
+
+    Another scale is a spread twice as large, that of the middle half included, or means two
+    spreads apart and medians one; where three columns or fewer can be judged, ten times that.
+
+    Raises
+    ------
+    NotApplicable
+        If no column can be judged.
+    """
+    ours, theirs = train.stats, test.stats
+    usable = (ours.sd > 0) & (theirs.sd > 0)
+    usable &= (ours.zero_share <= _MOSTLY_ZERO) & (theirs.zero_share <= _MOSTLY_ZERO)
+    if not usable.any():
+        raise NotApplicable("no numeric column varies in both splits")
+    is_few = int(usable.sum()) <= _FEW_COLUMNS
+    factor = 10.0 if is_few else 2.0
+    # In heavy tails the spread of a few rows is anything: the middle half must agree.
+    spread = _differ(ours.sd, theirs.sd, factor) & _differ(train.middle[1], test.middle[1], factor)
+    larger = np.maximum(ours.sd, theirs.sd)
+    place = np.abs(ours.mean - theirs.mean) > factor * larger
+    place &= np.abs(train.middle[0] - test.middle[0]) > 0.5 * factor * larger
+    return (spread | place) & usable, usable, is_few
+
+
+def _differ(ours: NDArray[Any], theirs: NDArray[Any], factor: float) -> NDArray[np.bool_]:
+    """Tell where two spreads differ by more than a factor; those of zero say nothing."""
+    larger, smaller = np.maximum(ours, theirs), np.minimum(ours, theirs)
+    return np.asarray((larger > factor * smaller) | (smaller <= 0))
 
 
 def shares_a_grid(block: Block) -> bool:
@@ -192,6 +289,18 @@ def outputs_with_targets(view: FitView) -> Iterable[tuple[Output, Target]]:
 def place(output: Output) -> str:
     """Return how a message names an output; the same for every check of that output."""
     return f'output layer "{output.name}"'
+
+
+def sets_the_rate(fit: FitView) -> bool:
+    """Tell whether a callback of the fit sets the learning rate."""
+    names = [type(one).__name__.lower() for one in callbacks_of(fit)]
+    return any(word in name for name in names for word in ("schedule", "warm", "learningrate"))
+
+
+def callbacks_of(fit: FitView) -> Sequence[Any]:
+    """Return the callbacks of a fit."""
+    given = fit.fit_kwargs.get("callbacks") or ()
+    return given if isinstance(given, list | tuple) else [given]
 
 
 # --- Words --------------------------------------------------------------------------------

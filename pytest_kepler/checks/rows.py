@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from pytest_kepler.adapters.views import NotApplicable
+from pytest_kepler.adapters.views import Column, NotApplicable
 from pytest_kepler.checks.predicates import continuous
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
 
 _WIDE = 16
 _TEXT_BYTES = 64
+#: Equal hashes of 64 bits are equal rows but for one pair in 10^19: so many hits are confirmed.
+_CONFIRMED = 10_000
 _FOLD: Final = np.uint64(32)
 _STEP: Final = np.uint64(29)
 
@@ -37,7 +38,8 @@ class SharedRows:
     n_test : int
         Test rows that could be told from others by what is in them.
     own_share : float
-        The share of such training rows that repeat an earlier training row.
+        The share of such training rows that have an equal row among the others: what a random
+        split of data that repeats itself would have between its sides.
     all_shared : int
         Shared rows, those included that hold too little to be told apart.
     """
@@ -76,7 +78,7 @@ def _compare(split: SplitView) -> SharedRows:
     for train, test in pairs:
         if _width(train) != _width(test) or train.is_sparse != test.is_sparse:
             raise NotApplicable("the splits have different columns")
-    train_hashes, test_hashes = hash_rows(split.train), hash_rows(split.test)
+    train_hashes, test_hashes = row_hashes(split.train), row_hashes(split.test)
     order = np.argsort(train_hashes, kind="stable")
     ordered = train_hashes[order]
     found = np.minimum(np.searchsorted(ordered, test_hashes), len(ordered) - 1)
@@ -84,18 +86,92 @@ def _compare(split: SplitView) -> SharedRows:
     partners = order[found[hits]]
     confirmed = _confirmed(pairs, hits, partners)
     hits, partners = hits[confirmed], partners[confirmed]
-    telling = _telling(split.test)
+    # By train's measure on both sides: in a small split, a few values look like many.
+    telling = _telling(split.test, split.train)
     counted = telling[hits]
-    own = _telling(split.train)
-    _, first = np.unique(train_hashes[own], return_index=True)
-    n_own = int(own.sum())
+    own = np.sort(train_hashes[_telling(split.train)])
+    is_as_before = np.concatenate([[False], own[1:] == own[:-1], [False]])
+    n_repeated = int((is_as_before[:-1] | is_as_before[1:]).sum())
     return SharedRows(
         test_rows=hits[counted],
         train_rows=partners[counted],
         n_test=int(telling.sum()),
-        own_share=(n_own - len(first)) / n_own if n_own else 0.0,
+        own_share=n_repeated / len(own) if len(own) else 0.0,
         all_shared=len(hits),
     )
+
+
+@dataclass(frozen=True)
+class EqualRows:
+    """Rows of one table that are equal in all features.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (n_equal,)
+        Positions of the telling rows that have an equal row, equal ones next to each other.
+    starts : ndarray of shape (n_groups,)
+        Where in `rows` each group of equal rows starts.
+    n_telling : int
+        Rows that could be told from others by what is in them.
+    """
+
+    rows: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    n_telling: int
+
+    @property
+    def groups(self) -> list[NDArray[np.int64]]:
+        """The positions of the rows of each group."""
+        return np.split(self.rows, self.starts[1:]) if len(self.starts) else []
+
+
+def equal_rows(data: DataView) -> EqualRows:
+    """Return the groups of equal rows; computed once for the data."""
+    if "equal rows" not in data.memo:
+        data.memo["equal rows"] = _group(data)
+    equal: EqualRows = data.memo["equal rows"]
+    return equal
+
+
+def _group(data: DataView) -> EqualRows:
+    data.require_rows()
+    chosen = np.flatnonzero(_telling(data))
+    hashes = row_hashes(data)[chosen]
+    order = np.argsort(hashes, kind="stable")
+    chosen = chosen[order]
+    is_as_before = np.zeros(len(chosen) + 1, dtype=bool)
+    is_as_before[1:-1] = np.diff(hashes[order]) == 0
+    later = np.flatnonzero(is_as_before)
+    shown = later[:_CONFIRMED]
+    pairs = [(block, block) for block in data.blocks]
+    is_as_before[shown] = _confirmed(pairs, chosen[shown], chosen[shown - 1])
+    is_member = is_as_before[:-1] | is_as_before[1:]
+    starts = np.flatnonzero(~is_as_before[:-1][is_member])
+    return EqualRows(chosen[is_member], starts, len(chosen))
+
+
+def label_codes(data: DataView) -> NDArray[np.int64] | None:
+    """Return a number a row, equal for equal targets; None where there is no target."""
+    codes: NDArray[np.int64] | None = None
+    for target in data.targets:
+        flat = target.values.reshape(target.n_rows, -1)
+        for j in range(flat.shape[1]):
+            column = flat[:, j]
+            if column.dtype.kind not in "biuf":
+                own = Column(target.name, "other", column).levels.codes + 1
+            else:
+                own = np.unique(column, return_inverse=True)[1].reshape(-1)
+            both = own if codes is None else codes * (int(own.max(initial=0)) + 1) + own
+            codes = np.unique(both, return_inverse=True)[1].reshape(-1).astype(np.int64)
+    return codes
+
+
+def row_hashes(data: DataView) -> Hashes:
+    """Return the hash of each row; computed once for the data."""
+    if "hashes" not in data.memo:
+        data.memo["hashes"] = hash_rows(data)
+    hashes: Hashes = data.memo["hashes"]
+    return hashes
 
 
 def hash_rows(data: DataView) -> Hashes:
@@ -121,8 +197,10 @@ def _hashed_parts(block: Block, position: int) -> Iterator[Hashes]:
             factor = _factors(position + j, 1)[0]
             if column.values.dtype.kind in "biuf":
                 yield _mixed(_bits(column.values)) * factor
+            elif column.values.dtype.kind in "mM":
+                yield _mixed(column.values.view(np.int64).view(np.uint64)) * factor
             else:
-                yield _mixed(_hash_objects(column.values)) * factor
+                yield _mixed(_hash_levels(column)) * factor
 
 
 def _hash_array(block: Block, position: int) -> Hashes:
@@ -132,7 +210,7 @@ def _hash_array(block: Block, position: int) -> Hashes:
         if rows.dtype.kind in "biuf":
             mixed = _mixed(_bits(rows))
         else:
-            mixed = _mixed(_hash_objects(rows.reshape(-1)).reshape(rows.shape))
+            mixed = _mixed(_hash_objects(rows.reshape(-1).tolist()).reshape(rows.shape))
         mixed *= factors
         parts.append(mixed.sum(axis=1, dtype=np.uint64))
     return np.concatenate(parts) if parts else np.empty(0, dtype=np.uint64)
@@ -175,13 +253,15 @@ def _factors(position: int, count: int) -> Hashes:
     return mixed | np.uint64(1)
 
 
-def _hash_objects(values: NDArray[Any]) -> Hashes:
-    pandas = sys.modules.get("pandas")
-    if pandas is not None and values.dtype.kind == "O":
-        texts = np.array([str(value) for value in values], dtype=object)
-        return np.asarray(pandas.util.hash_array(texts), dtype=np.uint64)
-    masked = [hash(str(value)) & 0xFFFFFFFFFFFFFFFF for value in values.tolist()]
-    return np.array(masked, dtype=np.uint64)
+def _hash_levels(column: Column) -> Hashes:
+    """Return a hash a row of a column of objects: each distinct value is hashed once."""
+    levels = column.levels
+    # One more for missing values, whose code is -1.
+    return np.append(_hash_objects(levels.values), np.uint64(0))[levels.codes]
+
+
+def _hash_objects(values: Iterable[object]) -> Hashes:
+    return np.fromiter(map(hash, values), dtype=np.int64).view(np.uint64)
 
 
 def _confirmed(
@@ -213,28 +293,29 @@ def _same(left: NDArray[Any], right: NDArray[Any]) -> NDArray[np.bool_]:
     return np.array([str(a) == str(b) for a, b in texts], dtype=bool).reshape(left.shape)
 
 
-def _telling(data: DataView) -> NDArray[np.bool_]:
+def _telling(data: DataView, like: DataView | None = None) -> NDArray[np.bool_]:
     """Return which rows hold enough for a repetition to be no accident.
 
     That is a continuous value, 16 numbers that are not all the same, or 64 bytes of text.
+    Which columns are continuous is told by the data, or by others of the same columns.
     """
     telling = np.zeros(data.blocks[0].n_rows, dtype=bool)
-    for block in data.blocks:
+    for block, model in zip(data.blocks, (like or data).blocks, strict=True):
         if block.is_sparse:
             telling |= np.asarray(np.diff(block.source.tocsr().indptr)) >= _WIDE
         elif block.is_table:
-            telling |= _telling_in_table(block)
+            telling |= _telling_in_table(block, model)
         elif block.matrix.shape[1]:
-            telling |= _telling_in_array(block)
+            telling |= _telling_in_array(block, model)
         else:
             telling |= _bytes_of_text(block)
     return telling
 
 
-def _telling_in_array(block: Block) -> NDArray[np.bool_]:
+def _telling_in_array(block: Block, model: Block) -> NDArray[np.bool_]:
     width = _width(block)
-    mask = continuous(block)
-    many_values = block.distinct.max(initial=0) > 2  # noqa: PLR2004 - more than yes and no
+    mask = continuous(model)
+    many_values = model.distinct.max(initial=0) > 2  # noqa: PLR2004 - more than yes and no
     parts = []
     for _, rows in block.chunks():
         if width >= _WIDE and many_values:
@@ -246,13 +327,14 @@ def _telling_in_array(block: Block) -> NDArray[np.bool_]:
     return np.concatenate(parts) if parts else np.zeros(0, dtype=bool)
 
 
-def _telling_in_table(block: Block) -> NDArray[np.bool_]:
+def _telling_in_table(block: Block, model: Block) -> NDArray[np.bool_]:
     telling = np.zeros(block.n_rows, dtype=bool)
     numeric = [column for column in block.columns if column.kind in {"numeric", "bool"}]
-    for column, is_continuous in zip(numeric, continuous(block), strict=True):
-        if is_continuous:
+    measured = set(np.array(model.numeric_labels, dtype=object)[continuous(model)])
+    for column in numeric:
+        if column.name in measured:
             telling |= ~column.missing
-    if len(numeric) >= _WIDE and block.distinct.max(initial=0) > 2:  # noqa: PLR2004
+    if len(numeric) >= _WIDE and model.distinct.max(initial=0) > 2:  # noqa: PLR2004
         telling |= np.ones(block.n_rows, dtype=bool)
     return telling | _bytes_of_text(block)
 
@@ -261,8 +343,13 @@ def _bytes_of_text(block: Block) -> NDArray[np.bool_]:
     lengths = np.zeros(block.n_rows, dtype=np.int64)
     for column in block.columns:
         if column.kind == "text":
-            lengths += np.array([len(str(value)) for value in column.values], dtype=np.int64)
+            of_level = np.fromiter(map(_length, column.levels.values), dtype=np.int64)
+            lengths += np.append(of_level, 0)[column.levels.codes]
     return lengths >= _TEXT_BYTES
+
+
+def _length(value: object) -> int:
+    return len(value) if isinstance(value, str | bytes) else len(str(value))
 
 
 def _width(block: Block) -> int:

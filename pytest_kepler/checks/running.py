@@ -10,13 +10,15 @@ from pytest_kepler.checks import codes
 from pytest_kepler.records import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from pytest_kepler.checks.codes import CheckInfo, Family
     from pytest_kepler.checks.config import CheckConfig
     from pytest_kepler.records import Severity
 
 _ORDER: Final = {"error": 0, "warning": 1, "note": 2}
+_PROBE: Final = "C3"
+_PROBE_BASIS: Final = "probe"
 
 
 @dataclass(frozen=True)
@@ -54,17 +56,44 @@ def severity_order(finding: Finding) -> int:
     return _ORDER[finding.severity]
 
 
-def run_family(family: Family, view: Any, config: CheckConfig) -> Outcome:
-    """Run the selected checks of a family on a view of it."""
+def run_family(
+    family: Family,
+    view: Any,
+    config: CheckConfig,
+    *,
+    has_errors: bool = False,
+    waived: Collection[str] = (),
+) -> Outcome:
+    """Run the selected checks of a family on a view of it.
+
+    The training probe waits for all other checks: where one of them found an error, or
+    `has_errors` tells of one elsewhere, what the probe would show merely follows from it.
+    Errors of the `waived` codes do not count.
+    """
     outcome = Outcome()
     with warnings.catch_warnings():
         # What a check computes on the way is no business of the user's warning filters.
         warnings.simplefilter("ignore")
         for info in codes.of_family(family):
-            if config.is_selected(info.code):
-                _run(info, view, config, outcome)
+            if not config.is_selected(info.code):
+                continue
+            if info.cost == _PROBE and (has_errors or _has_error(outcome, waived)):
+                outcome.not_applicable[info.code] = "there are errors before the probe"
+                continue
+            _run(info, view, config, outcome)
     kept = [one for one in _first_of_one_fault(outcome.findings) if _is_shown(one, config)]
     return replace(outcome, findings=sorted(kept, key=severity_order))
+
+
+def _has_error(outcome: Outcome, waived: Collection[str]) -> bool:
+    """Tell whether a check that does not read the probe found an error that counts."""
+    return any(
+        one.severity == "error"
+        and one.basis != _PROBE_BASIS
+        and not one.waiver
+        and one.code not in waived
+        for one in outcome.findings
+    )
 
 
 def _run(info: CheckInfo, view: Any, config: CheckConfig, outcome: Outcome) -> None:
@@ -124,10 +153,15 @@ def _first_of_one_fault(findings: Sequence[Finding]) -> list[Finding]:
         for one in kept:
             if one.code in chain and one.severity == "error":
                 rank = chain.index(one.code)
-                first[one.location] = min(rank, first.get(one.location, rank))
+                first[_place(one)] = min(rank, first.get(_place(one), rank))
         kept = [
             one
             for one in kept
-            if one.code not in chain or chain.index(one.code) <= first.get(one.location, len(chain))
+            if one.code not in chain or chain.index(one.code) <= first.get(_place(one), len(chain))
         ]
     return kept
+
+
+def _place(finding: Finding) -> str:
+    """Return where a fault is; the probe tells of the model as a whole."""
+    return "" if finding.basis == _PROBE_BASIS else finding.location

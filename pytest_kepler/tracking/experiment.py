@@ -252,7 +252,8 @@ class Experiment:
         from pytest_kepler.adapters.sklearn import validation
 
         start = self._claim_prefix(prefix, use)
-        self._context.gate(estimator, X, y, {})
+        held_out = {"cv": 5 if cv is None else cv, "scoring": scoring, **options}
+        self._context.gate(estimator, X, y, held_out)
         folds, others = validation.cross_validate(
             estimator,
             X,

@@ -200,16 +200,17 @@ def test_importing_the_gate_imports_no_numpy():
 def test_a_value_that_is_no_number_in_the_validation_data_blocks_too():
     from sklearn.linear_model import LogisticRegression
 
-    X = np.random.default_rng(0).normal(size=(60, 3))
+    X = np.random.default_rng(0).normal(size=(120, 3))
     y = (X[:, 0] > 0).astype(int)
-    broken = X.copy()
+    X_val, y_val = X[60:], y[60:]
+    broken = X_val.copy()
     broken[4, 1] = np.nan
-    for X_val, n_blocking in ((X, 0), (broken, 1)):
+    for given, n_blocking in ((X_val, 0), (broken, 1)):
         verdict = gate.examine_fit(
             LogisticRegression(),
-            X,
-            y,
-            {"validation_data": (X_val, y)},
+            X[:60],
+            y[:60],
+            {"validation_data": (given, y_val)},
             config=CheckConfig(),
             today=date(2026, 11, 24),
         )

@@ -67,6 +67,31 @@ def read_dataset(dataset: Any) -> tuple[Any, Any, bool]:
     return _first_batches(dataset, is_batched=any("Batch" in name for name in names))
 
 
+def label_batches(dataset: Any) -> list[np.ndarray[Any, np.dtype[Any]]]:
+    """Return the labels of the first batches, one array a batch.
+
+    Raises
+    ------
+    NotApplicable
+        If reading the dataset would change what the user reads from it, or it is not batched.
+    """
+    names = {type(step).__name__ for step in _steps(dataset)}
+    if "_PaddedBatchDataset" in names or not any("Batch" in name for name in names):
+        raise NotApplicable("the dataset does not make batches of labelled rows")
+    if names - _REPEATABLE - {"_CacheDataset", "CacheDataset", "_RepeatDataset", "RepeatDataset"}:
+        raise NotApplicable("the dataset shuffles, or cannot be read without changing it")
+    found = []
+    for element in dataset.take(MAX_BATCHES):
+        labels = _features_and_labels(element)[1]
+        if labels is None or isinstance(labels, Mapping | tuple):
+            raise NotApplicable("the batches have no labels, or several")
+        array = np.asarray(labels)
+        if array.ndim > 1 and array.shape[-1] > 1:  # one-hot
+            array = array.argmax(axis=-1)
+        found.append(array.reshape(-1))
+    return found
+
+
 def _steps(dataset: Any) -> Any:
     waiting = [dataset]
     while waiting:

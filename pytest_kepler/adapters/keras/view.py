@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import random
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,21 +13,27 @@ from typing import Any, Final
 
 import numpy as np
 
+from pytest_kepler.adapters.keras import probe as probing
+from pytest_kepler.adapters.keras.sampling import picked
 from pytest_kepler.adapters.views import (
     BATCH_CELLS,
     BATCH_ROWS,
     Array,
     FirstSignal,
     Layer,
+    LayerSignal,
     Loss,
     LossKind,
+    Metric,
     ModelView,
     NotApplicable,
     Output,
+    Probe,
     as_array,
     is_dataset,
     is_frame,
     is_series,
+    read_blocks,
     take_rows,
 )
 
@@ -92,6 +99,17 @@ _ACTIVATION_LAYERS: Final[Mapping[str, str]] = {
     "ReLU": "relu",
     "Softmax": "softmax",
 }
+#: Activations of which a unit can be dead or saturated.
+_WATCHED: Final = {"relu", "relu6", "sigmoid", "tanh"}
+#: Where a value of these stands near an end: beyond 5 before the activation.
+_ENDS: Final[Mapping[str, tuple[float, float]]] = {
+    "sigmoid": (0.0066929, 0.9933071),
+    "tanh": (-0.9999092, 0.9999092),
+}
+_SIGNAL_CELLS = 50_000_000
+#: Layers between an activation and the product that makes it a gate.
+_GATE_DEPTH = 6
+_BEFORE_GATE: Final = {"activation", "conv", "dense", "passive"}
 _STD_ERRORS = 5.0
 _FRESH_SHARE = 0.9
 
@@ -279,6 +297,167 @@ class KerasView(ModelView):
             raise NotApplicable("no dense, convolutional or recurrent layer sees the inputs first")
         return signals
 
+    @cached_property
+    def layer_signals(self) -> Sequence[LayerSignal]:
+        """What the hidden activations that can die or saturate give on the first rows."""
+        operations, _, outputs = self._graph
+        layers = self.layers
+        ends = {id(_last_changing(tensor)) for tensor in outputs}
+        chosen = [
+            position
+            for position, layer in enumerate(layers)
+            if layer.activation in _WATCHED
+            and layer.kind in {"dense", "conv", "activation"}
+            and id(operations[position]) not in ends
+        ]
+        if not chosen:
+            raise NotApplicable("there is no hidden layer that could die or saturate")
+        arrays = self._values_of([operations[position] for position in chosen])
+        return [
+            _signal(layers, position, operations[position], values)
+            for position, values in zip(chosen, arrays, strict=True)
+        ]
+
+    def _values_of(self, operations: Sequence[Any]) -> list[Array]:
+        """Return what some operations give on the first rows, in inference mode."""
+        keras = sys.modules["keras"]
+        model = self._built
+        tensors = [operation._inbound_nodes[-1].outputs[0] for operation in operations]  # noqa: SLF001
+        cells = sum(int(np.prod([size or 128 for size in one.shape[1:]])) for one in tensors)
+        if cells * BATCH_ROWS > _SIGNAL_CELLS:
+            raise NotApplicable("its layers are too large to be looked at")
+        with untouched_globals(), _untouched_seeds(model), _quiet_failures():
+            inside = keras.Model(model.inputs, tensors)
+            found = inside(_tensors(self._batch_as_inputs()), training=False)
+        return _arrays(found)
+
+    @cached_property
+    def score_sizes(self) -> Mapping[str, float]:
+        """The size of what stands before the last softmax or sigmoid, on the first rows."""
+        found = {}
+        for position, (tensor, output) in enumerate(zip(self._graph[2], self.outputs, strict=True)):
+            last = _last_changing(tensor)
+            if output.loss is None or output.loss.kind not in {"sparse", "categorical", "binary"}:
+                continue
+            if output.activation == "linear":
+                scores = self.batch_outputs[position]
+            elif _kind(last, type(last).__name__) == "dense":
+                scores = self._pre_activation(last)
+            else:
+                continue
+            found[output.name] = float(np.sqrt(np.mean(np.square(scores, dtype=np.float64))))
+        if not found:
+            raise NotApplicable("no output has scores of classes that can be seen")
+        return found
+
+    @cached_property
+    def metrics(self) -> Sequence[Metric]:
+        """The metrics given to `compile` that are Keras' own; of one output alone."""
+        config = getattr(getattr(self.model, "_compile_config", None), "config", None) or {}
+        given = [*(config.get("metrics") or []), *(config.get("weighted_metrics") or [])]
+        return [found for one in given if (found := _metric(one)) is not None]
+
+    @cached_property
+    def penalties(self) -> Mapping[str, float]:
+        """The penalty that each trainable weight's regularizer gives."""
+        return {
+            variable.path: float(_to_numpy(variable.regularizer(variable.value)))
+            for variable in self._built.trainable_variables
+            if getattr(variable, "regularizer", None) is not None
+        }
+
+    @property
+    def variables(self) -> Iterator[tuple[str, Array]]:
+        """All weights and statistics, and those of the optimizer."""
+        optimizer = getattr(self.model, "optimizer", None)
+        for variable in (*self.model.weights, *getattr(optimizer, "variables", ())):
+            yield str(variable.path), _to_numpy(variable)
+
+    @property
+    def n_parameters(self) -> tuple[int, int]:
+        """The number of trainable parameters, and of all."""
+        model = self._built
+        trainable = sum(int(np.prod(one.shape)) for one in model.trainable_variables)
+        return trainable, int(model.count_params())
+
+    def probe(self, labels: Any, max_parameters: int) -> Probe:
+        """Take a few training steps on a clone, given what `fit` gets as its target."""
+        if self.backend != "tensorflow":
+            raise NotApplicable(f"the probe does not run on {self.backend}")
+        self._require_usual_training()
+        model = self._built
+        probing.require_size(model, max_parameters)
+        quietly = _quiet_failures("the probe did not run")
+        with untouched_globals(), _untouched_seeds(model), quietly:
+            X, labels = self._rows_for_probe(labels)
+            clone = self._compiled_clone(X)
+            bench = probing.Bench(clone, _tensors(X), _tensors(labels))
+            return probing.run(bench, self._user_optimizer, self._output_weights)
+
+    def _require_usual_training(self) -> None:
+        if not self.model.compiled:
+            raise NotApplicable("the model is not compiled")
+        kind = type(self.model)
+        if any(_is_overridden(kind, name) for name in ("train_step", "compute_loss")):
+            raise NotApplicable("the training step is the user's own")
+        if any(getattr(layer, "stateful", False) for layer in self.model._flatten_layers()):  # noqa: SLF001
+            raise NotApplicable("a stateful network is not trained on rows out of order")
+
+    def _rows_for_probe(self, labels: Any) -> tuple[Any, Any]:
+        X = self.source
+        if is_dataset(X):
+            from pytest_kepler.adapters.keras.datasets import read_dataset
+
+            X, labels, _ = read_dataset(X)
+        if labels is None:
+            raise NotApplicable("no target was given")
+        blocks = read_blocks(X)
+        rows = probing.rows_of_batch(self._built, X, labels, blocks[0].n_rows)
+        return picked(X, rows), picked(labels, rows)
+
+    def _compiled_clone(self, X: Any) -> Any:
+        """Return a clone with the same weights and loss, without noise and penalties."""
+        clone = _clone(self.model, self._built, X)
+        config = self.model._compile_config.config  # noqa: SLF001 - the objects themselves
+        clone.compile(
+            loss=config.get("loss"),
+            loss_weights=config.get("loss_weights"),
+            auto_scale_loss=False,
+        )
+        ours, theirs = (
+            one(_tensors(picked(X, slice(32))), training=False) for one in (self._built, clone)
+        )
+        for here, there in zip(_arrays(ours), _arrays(theirs), strict=True):
+            if not np.allclose(here, there, rtol=1e-2, atol=1e-4, equal_nan=True):
+                raise NotApplicable("the probe did not run: a clone of the model answers otherwise")
+        for layer in clone._flatten_layers():  # noqa: SLF001 - nested layers included
+            _silence(layer)
+        for variable in clone.variables:
+            variable.regularizer = None
+        return clone
+
+    @property
+    def _output_weights(self) -> tuple[float, ...]:
+        """How much the loss of each output counts."""
+        given = self.model._compile_config.config.get("loss_weights")  # noqa: SLF001 - as above
+        n_outputs = len(self.losses)
+        if isinstance(given, Mapping):
+            names = list(getattr(self.model, "output_names", []))
+            return tuple(float(given.get(name, 1.0)) for name in names)
+        if isinstance(given, list | tuple):
+            return tuple(1.0 if one is None else float(one) for one in given)
+        return (1.0 if given is None else float(given),) * n_outputs
+
+    def _user_optimizer(self) -> tuple[Any, float, bool]:
+        """Return (a copy of the user's optimizer, its rate, whether the rate is scheduled)."""
+        keras = sys.modules["keras"]
+        given = self.model.optimizer
+        given = getattr(given, "inner_optimizer", given)
+        rate = getattr(given, "_learning_rate", None)
+        is_scheduled = isinstance(rate, keras.optimizers.schedules.LearningRateSchedule)
+        copy = type(given).from_config(given.get_config())
+        return copy, float(_to_numpy(given.learning_rate)), is_scheduled
+
     def _first_weighted(self) -> list[int]:
         """Positions of the weighted layers without a weighted layer before them."""
         operations, inputs, _ = self._graph
@@ -402,7 +581,9 @@ def _untouched_seeds(model: Any, shift: int = 0) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _quiet_failures() -> Iterator[None]:
+def _quiet_failures(
+    what: str = "the model cannot be called on the first rows",
+) -> Iterator[None]:
     try:
         yield
     except NotApplicable:
@@ -410,10 +591,134 @@ def _quiet_failures() -> Iterator[None]:
     except Exception as error:
         summary = str(error).strip().splitlines()
         first = summary[0] if summary else type(error).__name__
-        raise NotApplicable(f"the model cannot be called on the first rows: {first}") from error
+        raise NotApplicable(f"{what}: {first}") from error
+
+
+# --- Cloning ------------------------------------------------------------------------------
+
+
+def _clone(model: Any, built: Any, X: Any) -> Any:
+    keras = sys.modules["keras"]
+    if getattr(built, "outputs", None):
+        clone = _clone_of_graph(keras, built)
+    else:
+        clone = _clone_of_class(model)
+        clone(_tensors(picked(X, slice(2))), training=False)
+    weights = built.get_weights()
+    if [one.shape for one in clone.weights] != [one.shape for one in weights]:
+        raise NotApplicable("the probe did not run: the model cannot be cloned")
+    clone.set_weights(weights)
+    for layer in clone._flatten_layers():  # noqa: SLF001 - nested layers included
+        if hasattr(layer, "finalize_state"):
+            layer.finalize_state()
+    trained = {one.path for one in built.trainable_variables}
+    if len(trained) != len(clone.trainable_variables):
+        raise NotApplicable("the probe did not run: the model cannot be cloned")
+    return clone
+
+
+def _clone_of_graph(keras: Any, built: Any) -> Any:
+    # A compiled model's clone is compiled from the written form of its loss, which a loss of
+    # the user's own may not have; ours is compiled with the objects themselves.
+    was_compiled, built.compiled = built.compiled, False
+    try:
+        return keras.models.clone_model(built, clone_function=_twin, recursive=True)
+    finally:
+        built.compiled = was_compiled
+
+
+def _twin(layer: Any) -> Any:
+    """Return a new layer of the same kind and settings."""
+    keras = sys.modules["keras"]
+    if type(layer) is keras.layers.Lambda:
+        # The function itself, not its written form, which Keras rightly refuses to run.
+        return keras.layers.Lambda(
+            layer.function,
+            output_shape=layer._output_shape,  # noqa: SLF001 - as it was given
+            mask=layer.mask,
+            arguments=layer.arguments,
+            name=layer.name,
+        )
+    return type(layer).from_config(layer.get_config())
+
+
+def _clone_of_class(model: Any) -> Any:
+    """Return a new model of the user's class, made from what the first one was made from."""
+    taken = inspect.signature(type(model)).parameters
+    takes_all = any(one.kind is one.VAR_KEYWORD for one in taken.values())
+    config = model.get_config()
+    return type(model)(**{name: config[name] for name in config if takes_all or name in taken})
+
+
+def _silence(layer: Any) -> None:
+    """Switch off what makes a training step random: dropout, noise, augmentation."""
+    name = type(layer).__name__
+    cell = getattr(layer, "cell", None)
+    for rate in ("dropout", "recurrent_dropout"):
+        if isinstance(getattr(cell, rate, None), float):
+            setattr(cell, rate, 0.0)
+    is_ours = type(layer).__module__.startswith("keras.")
+    if is_ours and (name.startswith("Random") or "Dropout" in name or name == "GaussianNoise"):
+        call = layer.call
+
+        def quiet(*inputs: Any, training: Any = None, **options: Any) -> Any:
+            del training
+            return call(*inputs, training=False, **options)
+
+        layer.call = quiet
 
 
 # --- Reading one layer --------------------------------------------------------------------
+
+
+def _signal(layers: Sequence[Layer], position: int, operation: Any, values: Array) -> LayerSignal:
+    layer = layers[position]
+    is_first = getattr(operation, "data_format", "") == "channels_first"
+    units = np.moveaxis(values, 1, -1) if is_first else values
+    flat = units.reshape(-1, units.shape[-1])
+    low, high = _ENDS.get(layer.activation, (-np.inf, np.inf))
+    return LayerSignal(
+        layer=layer.name,
+        activation=layer.activation,
+        n_units=flat.shape[1],
+        n_rows=len(values),
+        dead=float((flat == 0).all(axis=0).mean()),
+        saturated=float(((flat < low) | (flat > high)).mean()),
+        is_gate=_is_gate(layers, position),
+        is_normalised=_is_normalised(layers, position),
+    )
+
+
+def _is_normalised(layers: Sequence[Layer], position: int) -> bool:
+    """Tell whether a BatchNorm stands anywhere before a layer."""
+    waiting, seen = list(layers[position].inputs), set[int]()
+    while waiting:
+        one = waiting.pop()
+        if one in seen:
+            continue
+        if layers[one].kind == "batchnorm":
+            return True
+        seen.add(one)
+        waiting += layers[one].inputs
+    return False
+
+
+def _is_gate(layers: Sequence[Layer], position: int) -> bool:
+    """Tell whether what a layer gives ends in a product with something else."""
+    frontier = {position}
+    for _ in range(_GATE_DEPTH):
+        frontier = {i for i, one in enumerate(layers) if frontier & set(one.inputs)}
+        if any(layers[i].class_name == "Multiply" for i in frontier):
+            return True
+        frontier = {i for i in frontier if layers[i].kind in _BEFORE_GATE}
+    return False
+
+
+def _arrays(outputs: Any) -> list[Array]:
+    if isinstance(outputs, Mapping):
+        outputs = list(outputs.values())
+    found = outputs if isinstance(outputs, list | tuple) else [outputs]
+    return [_to_numpy(one) for one in found]
 
 
 def _rows(X: Any) -> Any:
@@ -464,6 +769,7 @@ def _layer(operation: Any, inputs: tuple[int, ...], n_readers: int) -> Layer:
         is_trainable=bool(getattr(operation, "trainable_weights", None)),
         inputs=inputs,
         n_readers=n_readers,
+        rate=getattr(operation, "rate", None) if "Dropout" in name else None,
     )
 
 
@@ -476,7 +782,8 @@ def _kind(operation: Any, name: str) -> str:
         return "grouped conv"
     if not type(operation).__module__.startswith("keras."):
         return "custom"
-    return _KINDS.get(name, "activation" if name in _ACTIVATION_LAYERS else "other")
+    is_activation = name in _ACTIVATION_LAYERS or name == "Activation"
+    return _KINDS.get(name, "activation" if is_activation else "other")
 
 
 def _activation(operation: Any, name: str) -> str:
@@ -490,6 +797,18 @@ def _activation(operation: Any, name: str) -> str:
     if not str(getattr(function, "__module__", "")).startswith("keras."):
         return "unknown"
     return str(getattr(function, "__name__", "unknown"))
+
+
+def _last_changing(tensor: Any) -> Any:
+    """Return the operation that last changes the values of an output."""
+    operation = tensor._keras_history.operation  # noqa: SLF001 - Keras has no public way
+    while _kind(operation, type(operation).__name__) == "passive":
+        sources = _input_tensors(tensor._keras_history)  # noqa: SLF001 - as above
+        if not sources:
+            break
+        tensor = sources[0]
+        operation = tensor._keras_history.operation  # noqa: SLF001 - as above
+    return operation
 
 
 def _output(tensor: Any, name: str, loss: Loss | None) -> Output:
@@ -524,6 +843,20 @@ def _output(tensor: Any, name: str, loss: Loss | None) -> Output:
     )
 
 
+def _metric(given: Any) -> Metric | None:
+    """Return a metric of Keras' own; None for functions and for metrics of the user's own."""
+    if isinstance(given, str):
+        return Metric(given, "accuracy" if given in {"acc", "accuracy"} else given)
+    if not type(given).__module__.startswith("keras."):
+        return None
+    threshold = getattr(given, "threshold", None)
+    thresholds = getattr(given, "thresholds", None)
+    if threshold is None and isinstance(thresholds, list) and len(thresholds) == 1:
+        threshold = thresholds[0]
+    name, kind = str(getattr(given, "name", "metric")), type(given).__name__
+    return Metric(name, kind, None if threshold is None else float(threshold))
+
+
 def _loss(given: Any) -> Loss | None:
     if given is None:
         return None
@@ -552,11 +885,13 @@ def _loss_of_object(loss: Any) -> Loss:
     name = str(getattr(function, "__name__", kind.__name__))
     config = loss.get_config()
     ignored = config.get("ignore_class")
+    smoothing = config.get("label_smoothing", 0.0)
     return Loss(
         _LOSS_KINDS.get(name, "custom"),
         kind.__name__,
         from_logits=bool(config.get("from_logits", False)),
         ignore_class=ignored if isinstance(ignored, int) else None,
+        smoothing=float(smoothing or 0.0),
     )
 
 

@@ -64,7 +64,10 @@ def test_a_check_is_explained_by_code_and_by_name():
         (lambda: checks.data([1.0], min_r="high"), "K301: min_r must be a number"),
         (lambda: checks.data([1.0], K301={"r": 1}), "K301 has no limit 'r'"),
         (lambda: checks.data([1.0], K304={"n": 1}), "K304 has no limit 'n': it has no limits"),
-        (lambda: checks.split([1.0], [2.0], share=1), "K104, K110, K116 all have a limit 'share'"),
+        (
+            lambda: checks.split([1.0], [2.0], share=1),
+            "K104, K106, K110, K116, K601 all have a limit",
+        ),
     ],
 )
 def test_a_wrong_name_is_refused_with_the_nearest(call, message):

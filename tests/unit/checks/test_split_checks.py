@@ -11,6 +11,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from pytest_kepler import checks
+from pytest_kepler.checks.config import CheckConfig
 from pytest_kepler.errors import KeplerUsageError
 
 load_penguins = pytest.importorskip("palmerpenguins").load_penguins
@@ -69,7 +70,65 @@ def repeated_everywhere():
     return *train_test_split(X, random_state=0), None, None
 
 
+def lopsided(name, seed=0):
+    """Return a split of which the test side lost most rows of one class."""
+    X_train, X_test, y_train, y_test = split(name, seed, test_size=0.4)
+    kept = (y_test != 0) | (np.arange(len(y_test)) % 4 == 0)
+    return X_train, X_test[kept], y_train, y_test[kept]
+
+
+def sorted_by(name, column):
+    X, y = DATA[name]
+    order = np.argsort(X[:, column], kind="stable")
+    cut = int(0.75 * len(X))
+    return X[order[:cut]], X[order[cut:]], y[order[:cut]], y[order[cut:]]
+
+
+def shifted(name, by=1.0, seed=0):
+    """Return a split of which one column of the test side is moved by some spreads."""
+    X_train, X_test, *labels = split(name, seed)
+    X_test = X_test.copy()
+    X_test[:, 0] += by * X_train[:, 0].std()
+    return X_train, X_test, *labels
+
+
+def noisy_copies(name, share, noise, seed=0):
+    X_train, X_test, *labels = split(name, seed)
+    rng = np.random.default_rng(seed)
+    count = int(share * len(X_test))
+    X_test = X_test.copy()
+    X_test[:count] = X_train[:count] + noise * X_train.std(axis=0) * rng.normal(
+        size=(count, X_train.shape[1])
+    )
+    return X_train, X_test, *labels
+
+
+def scaled_before(name, scaler, seed=0):
+    X, y = DATA[name]
+    return train_test_split(scaler().fit_transform(X), y, random_state=seed)
+
+
+def renamed_islands(X):
+    return X.assign(island=np.where(np.arange(len(X)) % 2, "Dream", "Torgersen"))
+
+
+def without_sex(X):
+    return X.assign(sex=X.sex.where(np.arange(len(X)) % 2 == 0))
+
+
 LOUD = [
+    ("K103", "warning", lambda: lopsided("cancer")),
+    ("K103", "warning", lambda: lopsided("cancer", seed=1)),
+    ("K106", "warning", lambda: noisy_copies("wine", 0.2, 0.002)),
+    ("K106", "warning", lambda: noisy_copies("cancer", 0.1, 0.002, seed=1)),
+    ("K111", "warning", lambda: shifted("cancer")),
+    ("K111", "warning", lambda: shifted("diabetes", seed=1)),
+    ("K111", "warning", lambda: sorted_by("diabetes", 2)),
+    ("K111", "warning", lambda: frames(renamed_islands)),
+    ("K111", "warning", lambda: frames(without_sex)),
+    ("K601", "warning", lambda: scaled_before("wine", StandardScaler)),
+    ("K601", "warning", lambda: scaled_before("cancer", StandardScaler, seed=1)),
+    ("K601", "warning", lambda: scaled_before("cancer", MinMaxScaler)),
     ("K105", "error", lambda: with_copies("wine", 0.2)),
     ("K105", "error", lambda: with_copies("digits", 0.1)),
     ("K105", "warning", lambda: with_copies("digits", 0.03)),
@@ -92,6 +151,21 @@ LOUD = [
 ]
 
 SILENT = [
+    ("K103", lambda: split("cancer", stratify=DATA["cancer"][1])),
+    ("K103", lambda: split("diabetes")),
+    ("K103", lambda: (*lopsided("iris")[:2], np.arange(90) % 2, np.arange(44) % 2)),
+    ("K106", lambda: with_copies("wine", 0.2)),  # exact copies: K105
+    ("K106", lambda: noisy_copies("wine", 0.2, 0.2)),
+    ("K106", lambda: (*split("iris")[:2],)),
+    ("K106", lambda: (np.round(np.random.default_rng(0).normal(size=(300, 5))), np.zeros((60, 5)))),
+    ("K111", lambda: shifted("cancer", by=0.1)),
+    ("K111", lambda: scaled("wine", StandardScaler, only_train=True)),  # that is K116
+    ("K111", lambda: (np.c_[np.arange(200)], np.c_[np.arange(200, 260)])),
+    ("K111", lambda: (DATA["iris"][0][:60], DATA["iris"][0][125:])),  # 25 rows are too few
+    ("K601", lambda: scaled("wine", StandardScaler, together=True)),
+    ("K601", lambda: scaled("cancer", MinMaxScaler, together=True)),
+    ("K601", lambda: split("diabetes")),  # shipped with mean 0, but not with spread 1
+    ("K601", lambda: (DATA["digits"][0][:900] / 16, DATA["digits"][0][900:] / 16)),
     ("K105", categorical),
     ("K104", lambda: scaled("wine", StandardScaler, together=True)),
     ("K104", lambda: (np.c_[DATA["digits"][0][:900] / 16], DATA["digits"][0][900:] / 16)),
@@ -175,6 +249,73 @@ def test_test_rows_older_than_train_are_found(cut, count):
     train, test = (times[:70], times[cut:]) if count == 0 else (times[cut:], times[:cut])
     found = checks.split(np.zeros((70, 1)), np.zeros((30, 1)), time=(train, test), select="K108")
     assert len(found) == count
+
+
+@pytest.mark.parametrize(("copies", "count"), [(4, 0), (5, 1)])
+def test_five_near_copies_are_no_accident(copies, count):
+    parts = noisy_copies("cancer", copies / 143, 0.001)
+    assert len(checks.split(*parts, select="K106")) == count
+
+
+def test_the_pairs_of_near_copies_are_right():
+    rng = np.random.default_rng(0)
+    X_train, X_test = rng.normal(size=(200, 6)), rng.normal(size=(60, 6))
+    X_test[[3, 9, 20, 41, 42]] = X_train[[7, 8, 100, 150, 199]] + 1e-3
+    (found,) = checks.split(X_train, X_test, select="K106")
+    assert found.measured["pairs"] == [
+        f"test {test} ≈ train {train}"
+        for test, train in zip([3, 9, 20, 41, 42], [7, 8, 100, 150, 199], strict=True)
+    ]
+
+
+@pytest.mark.parametrize(("n_more", "count"), [(499, 0), (501, 1)])
+def test_a_share_must_differ_by_more_than_five_points(n_more, count):
+    # 4 standard errors are 2.8 points here, so that the 5 points decide.
+    y_train = np.repeat(["a", "b"], 5_000)
+    y_test = np.repeat(["a", "b"], [5_000 + n_more, 5_000 - n_more])
+    X = np.zeros((10_000, 1))
+    assert len(checks.split(X, X + 1, y_train, y_test, select="K103")) == count
+
+
+@pytest.mark.parametrize(("n_more", "count"), [(25, 0), (27, 1)])
+def test_a_share_must_differ_by_more_than_chance(n_more, count):
+    # 4 standard errors are 15.5 points here.
+    y_train = np.repeat(["a", "b"], 5_000)
+    y_test = np.repeat(["a", "b"], [84 + n_more, 84 - n_more])
+    X_train, X_test = np.zeros((10_000, 1)), np.ones((168, 1))
+    assert len(checks.split(X_train, X_test, y_train, y_test, select="K103")) == count
+
+
+@pytest.mark.parametrize(("n_off", "count"), [(199, 0), (201, 1)])
+def test_the_gap_of_a_column_must_exceed_a_fifth(n_off, count):
+    train = np.arange(1000.0) / 7  # no whole numbers: those would be an id
+    test = np.r_[train[n_off:], train[-1] + 1 + np.arange(n_off) / 7]
+    assert len(checks.split(np.c_[train], np.c_[test], select="K111")) == count
+
+
+@pytest.mark.parametrize("declared", [{"time": True}, {"groups": True}])
+def test_drift_that_time_or_groups_explain_is_a_note(declared):
+    X_train, X_test, *_ = shifted("cancer")
+    pairs = {name: (np.zeros(len(X_train)), np.ones(len(X_test))) for name in declared}
+    (found,) = checks.split(X_train, X_test, select="K111", config=CheckConfig(notes=True), **pairs)
+    assert found.severity == "note"
+
+
+def test_the_chance_of_a_gap_is_that_of_scipy():
+    from scipy import stats
+
+    from pytest_kepler.checks.catalogue.split import features_drift
+
+    rng = np.random.default_rng(0)
+    for shift in (0.0, 0.1, 0.2, 0.3):
+        ours, theirs = rng.normal(size=300), rng.normal(shift, size=200)
+        gap, p = features_drift._ks(ours, theirs)
+        expected = stats.ks_2samp(ours, theirs, method="asymp")
+        assert gap == pytest.approx(expected.statistic)
+        assert p == pytest.approx(expected.pvalue, rel=0.3, abs=0.02)
+    for statistic, degrees in ((3.0, 1), (30.0, 4), (20.0, 20), (80.0, 49)):
+        p = features_drift._chi_squared_tail(statistic, degrees)
+        assert p == pytest.approx(stats.chi2.sf(statistic, degrees), rel=1)
 
 
 def test_a_lower_limit_finds_more():

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_kepler.adapters.views import NotApplicable
+from pytest_kepler.checks.answers import class_answers
 from pytest_kepler.checks.codes import CHECKS
 from pytest_kepler.checks.predicates import task_of
 
@@ -59,7 +60,7 @@ def _one_class(answers: NDArray[np.generic], target: Target, n: int) -> Iterator
     counts = np.bincount(codes[:n])
     if int((counts >= _COMMON * n).sum()) < _TWO:
         raise NotApplicable("only one class is common in these rows")
-    labels = _labels(answers)
+    labels = class_answers(answers)
     distinct = set(labels.tolist())
     if len(distinct) == 1:
         yield INFO.finding(
@@ -70,18 +71,6 @@ def _one_class(answers: NDArray[np.generic], target: Target, n: int) -> Iterator
             fix="Scale the inputs, check the last layer and the loss, and the class shares.",
             basis="batch",
         )
-
-
-def _labels(answers: NDArray[np.generic]) -> NDArray[np.generic]:
-    """Return the class that each answer names, of labels, scores or probabilities."""
-    if answers.ndim > 1 and answers.shape[-1] > 1:
-        return np.asarray(answers.reshape(len(answers), -1).argmax(axis=1))
-    flat = answers.reshape(-1)
-    if flat.dtype.kind == "f" and len(np.unique(flat)) > _TWO:
-        # Scores of one unit: probabilities are cut at 1/2, logits at 0.
-        is_probability = bool((flat >= 0).all() and (flat <= 1).all())  # type: ignore[operator]
-        return np.asarray(flat > (0.5 if is_probability else 0.0))  # type: ignore[operator]
-    return flat
 
 
 def _no_spread(

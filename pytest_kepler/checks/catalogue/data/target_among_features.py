@@ -65,11 +65,11 @@ def _renamed_classes(block: Block, target: Target, *, is_inferred: bool) -> Iter
             continue
         values = column.values
         of_class = values[firsts]
-        if len(set(of_class.tolist())) != len(levels):
-            continue
         try:
+            if len(set(of_class.tolist())) != len(levels):
+                continue
             matches = values == of_class[codes]
-        except TypeError:
+        except TypeError:  # lists in the cells, or missing values of a library's own
             continue
         if not np.all(matches):
             continue

@@ -14,12 +14,13 @@ Source
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pytest_kepler.adapters.views import NotApplicable
 from pytest_kepler.checks.codes import CHECKS
+from pytest_kepler.checks.estimators import GRADIENT, KEEP_UNITS, minds_scale
 from pytest_kepler.checks.predicates import continuous
 
 if TYPE_CHECKING:
@@ -32,61 +33,6 @@ if TYPE_CHECKING:
     from pytest_kepler.records import Finding
 
 INFO = CHECKS["K303"]
-#: Steps that leave the columns in their units.
-_KEEP_UNITS: Final = {
-    "GenericUnivariateSelect",
-    "IterativeImputer",
-    "KNNImputer",
-    "PolynomialFeatures",
-    "RFE",
-    "RFECV",
-    "SelectFdr",
-    "SelectFpr",
-    "SelectFromModel",
-    "SelectFwe",
-    "SelectKBest",
-    "SelectPercentile",
-    "SequentialFeatureSelector",
-    "SimpleImputer",
-    "VarianceThreshold",
-}
-_GRADIENT: Final = {
-    "MLPClassifier",
-    "MLPRegressor",
-    "Perceptron",
-    "PassiveAggressiveClassifier",
-    "PassiveAggressiveRegressor",
-    "SGDClassifier",
-    "SGDOneClassSVM",
-    "SGDRegressor",
-}
-_DISTANCE: Final = {
-    "DBSCAN",
-    "HDBSCAN",
-    "KMeans",
-    "KNeighborsClassifier",
-    "KNeighborsRegressor",
-    "MiniBatchKMeans",
-    "PCA",
-    "RadiusNeighborsClassifier",
-    "RadiusNeighborsRegressor",
-}
-_KERNEL: Final = {"NuSVC", "NuSVR", "OneClassSVM", "SVC", "SVR"}
-_PENALISED: Final = {
-    "ElasticNet",
-    "ElasticNetCV",
-    "Lasso",
-    "LassoCV",
-    "LinearSVC",
-    "LinearSVR",
-    "LogisticRegression",
-    "LogisticRegressionCV",
-    "Ridge",
-    "RidgeCV",
-    "RidgeClassifier",
-    "RidgeClassifierCV",
-}
-_UNIT_DISTANCES: Final = {"minkowski", "euclidean", "manhattan", "l1", "l2", "chebyshev", None}
 _NEAR_CONSTANT = 0.01
 _BYTE = 255
 
@@ -95,11 +41,11 @@ def check(fit: FitView, limits: Limits) -> Iterator[Finding]:
     """Yield a finding if the sizes of the features differ too much for the estimator."""
     if fit.model.framework == "keras":
         raise NotApplicable("K204 looks at the first layer itself")
-    sensitive = next((one for one in fit.model.estimators if _minds_scale(one)), None)
+    sensitive = next((one for one in fit.model.estimators if minds_scale(one)), None)
     if sensitive is None:
         raise NotApplicable("the estimator does not depend on the scale of the features")
     for step in fit.model.steps:
-        if type(step).__name__ not in _KEEP_UNITS:
+        if type(step).__name__ not in KEEP_UNITS:
             raise NotApplicable(f"{type(step).__name__} before the estimator may scale")
     block = fit.data.block
     if block.is_sparse:
@@ -121,7 +67,7 @@ def _judge(
     ratio = float(sd[widest] / sd[narrowest])
     rms = np.sqrt(np.square(sd) + np.square(mean))
     largest = positions[np.argmax(rms[mask])]
-    uses_gradients = type(estimator).__name__ in _GRADIENT
+    uses_gradients = type(estimator).__name__ in GRADIENT
     name = type(estimator).__name__
     wide, narrow, large = (
         block.called(block.numeric_labels[j]) for j in (widest, narrowest, largest)
@@ -165,22 +111,3 @@ def _measurements(block: Block) -> NDArray[np.bool_]:
 def _are_bytes(block: Block) -> bool:
     stats = block.stats
     return bool(block.integral.all() and stats.low.min() >= 0 and stats.high.max() <= _BYTE)
-
-
-def _minds_scale(estimator: Any) -> bool:
-    name = type(estimator).__name__
-    if name in _KERNEL:
-        return getattr(estimator, "kernel", "rbf") in {"rbf", "poly", "sigmoid"}
-    if name in _DISTANCE:
-        if getattr(estimator, "whiten", False):
-            return False
-        return getattr(estimator, "metric", "euclidean") in _UNIT_DISTANCES
-    if name in _PENALISED:
-        return _is_penalised(estimator)
-    return name in _GRADIENT
-
-
-def _is_penalised(estimator: Any) -> bool:
-    strength = getattr(estimator, "C", 1.0)
-    is_off = isinstance(strength, int | float) and np.isinf(strength)
-    return getattr(estimator, "penalty", "l2") is not None and not is_off

@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from pytest_kepler.adapters.views import NotApplicable
 from pytest_kepler.checks.codes import CHECKS
 from pytest_kepler.checks.predicates import SHOWN, plural
@@ -38,10 +40,12 @@ def check(split: SplitView, limits: Limits) -> Iterator[Finding]:
     count = len(shared.test_rows)
     if count < limits["min-rows"] or shared.share <= limits["warn-share"]:
         return
-    severity: Severity = "error" if shared.share > limits["error-share"] else "warning"
-    # Rows that repeat inside train as often are how this data is, not how it was split.
-    if shared.own_share >= shared.share / 2:
-        severity = "warning"
+    # Rows that repeat inside train as often are how this data is, not how it was split: twice
+    # as many, and twice the spread of such a count on top, are no chance.
+    by_nature = shared.own_share * shared.n_test
+    is_planted = count >= 2 * by_nature + 4 * np.sqrt(by_nature) + limits["min-rows"]
+    is_error = shared.share > limits["error-share"] and is_planted
+    severity: Severity = "error" if is_error else "warning"
     pairs = [
         f"test {test} = train {train}"
         for test, train in zip(

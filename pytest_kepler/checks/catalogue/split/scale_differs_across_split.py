@@ -18,12 +18,10 @@ import numpy as np
 
 from pytest_kepler.adapters.views import NotApplicable
 from pytest_kepler.checks.codes import CHECKS
-from pytest_kepler.checks.predicates import listed
+from pytest_kepler.checks.predicates import listed, off_scale
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from numpy.typing import NDArray
 
     from pytest_kepler.adapters.views import Block, SplitView
     from pytest_kepler.checks.codes import Limits
@@ -31,8 +29,6 @@ if TYPE_CHECKING:
 
 INFO = CHECKS["K116"]
 _MIN_ROWS = 30
-_FEW_COLUMNS = 3
-_MOSTLY_ZERO = 0.9
 
 
 def check(split: SplitView, limits: Limits) -> Iterator[Finding]:
@@ -45,13 +41,7 @@ def check(split: SplitView, limits: Limits) -> Iterator[Finding]:
         raise NotApplicable("the splits have different columns")
     if len(test.matrix) < _MIN_ROWS or len(train.matrix) < _MIN_ROWS:
         raise NotApplicable(f"a split has fewer than {_MIN_ROWS} rows")
-    ours, theirs = train.stats, test.stats
-    usable = (ours.sd > 0) & (theirs.sd > 0)
-    usable &= (ours.zero_share <= _MOSTLY_ZERO) & (theirs.zero_share <= _MOSTLY_ZERO)
-    if not usable.any():
-        raise NotApplicable("no numeric column varies in both splits")
-    is_few = int(usable.sum()) <= _FEW_COLUMNS
-    off = _off(train, test, 10.0 if is_few else 2.0) & usable
+    off, usable, is_few = off_scale(train, test)
     share = float(off.sum() / usable.sum())
     if share < (1.0 if is_few else limits["share"]):
         return
@@ -68,15 +58,6 @@ def check(split: SplitView, limits: Limits) -> Iterator[Finding]:
         fix="Apply the same fitted transformer to both splits.",
         basis=test.basis,
     )
-
-
-def _off(train: Block, test: Block, factor: float) -> NDArray[np.bool_]:
-    """Return the columns whose spread or mean differs by more than `factor`."""
-    ours, theirs = train.stats, test.stats
-    larger = np.maximum(ours.sd, theirs.sd)
-    smaller = np.maximum(np.minimum(ours.sd, theirs.sd), 1e-300)
-    spread = larger > factor * smaller
-    return np.asarray(spread | (np.abs(ours.mean - theirs.mean) > factor * larger))
 
 
 def _ranges(train: Block, test: Block, j: int) -> str:

@@ -1,0 +1,113 @@
+"""A file of data, checked: what is read, what is told, and what is refused with a sentence."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pytest_kepler.checks import files
+from pytest_kepler.checks.config import CheckConfig
+from pytest_kepler.errors import KeplerUsageError
+
+load_penguins = pytest.importorskip("palmerpenguins").load_penguins
+PENGUINS = load_penguins()
+CONFIG = CheckConfig()
+
+
+def codes(path, target=None):
+    return {one.code for one in files.examine_file(path, target, CONFIG).outcome.findings}
+
+
+@pytest.fixture
+def csv(tmp_path):
+    path = tmp_path / "penguins.csv"
+    PENGUINS.to_csv(path, index=False)
+    return path
+
+
+def test_a_file_is_read_by_its_suffix(csv, tmp_path):
+    pytest.importorskip("pyarrow")
+    PENGUINS.to_parquet(tmp_path / "penguins.parquet")
+    assert codes(csv, "species") == codes(tmp_path / "penguins.parquet", "species") == {"K304"}
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_the_separator_is_found(separator, tmp_path):
+    path = tmp_path / "penguins.txt"
+    PENGUINS.to_csv(path, index=False, sep=separator)
+    assert files.read_table(path).shape == PENGUINS.shape
+
+
+def test_a_row_number_that_was_written_with_the_file_is_found(tmp_path):
+    path = tmp_path / "penguins.csv"
+    PENGUINS.to_csv(path)
+    assert "K307" in codes(path, "species")
+
+
+def test_the_target_is_no_feature(csv):
+    assert codes(csv, "body_mass_g") == {"K304", "K305"}
+
+
+def test_a_wrong_target_is_refused_with_the_nearest(csv):
+    with pytest.raises(KeplerUsageError, match="no column 'specie': did you mean 'species'"):
+        files.examine_file(csv, "specie", CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("empty.csv", b"", "cannot be read as a table"),
+        ("ragged.csv", b"a,b\n1,2\n3,4,5\n", "cannot be read as a table"),
+        ("binary.csv", bytes(range(256)), "cannot be read as a table"),
+        ("wrong.parquet", b"a,b\n1,2\n", "cannot be read as a table"),
+        ("sheet.xlsx", b"", "name a file that ends in .csv"),
+    ],
+)
+def test_a_file_that_is_no_table_is_refused_in_a_line(name, content, message, tmp_path):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(KeplerUsageError, match=message) as caught:
+        files.examine_file(path, None, CONFIG)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(KeplerUsageError, match=r"There is no file .*nothing\.csv"):
+        files.examine_file(tmp_path / "nothing.csv", None, CONFIG)
+    with pytest.raises(KeplerUsageError, match="is a folder"):
+        files.examine_file(tmp_path, None, CONFIG)
+
+
+def test_polars_reads_where_pandas_is_not_installed(csv, monkeypatch):
+    polars = pytest.importorskip("polars")
+    find = files.importlib.util.find_spec
+    monkeypatch.setattr(
+        files.importlib.util, "find_spec", lambda name: None if name == "pandas" else find(name)
+    )
+    assert isinstance(files.read_table(csv), polars.DataFrame)
+    assert codes(csv, "species") == {"K304"}
+
+
+def test_without_a_library_it_says_what_to_install(csv, monkeypatch):
+    monkeypatch.setattr(files.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(KeplerUsageError, match="needs pandas or polars"):
+        files.read_table(csv)
+
+
+def test_the_summary_tells_how_much_was_looked_at(csv, tmp_path):
+    summary = files.examine_file(csv, "species", CONFIG).summary
+    assert summary.startswith("344 rows, 8 columns: ")
+    assert "1 found something" in summary
+    one = tmp_path / "one.csv"
+    one.write_text("a,b\n1,2\n")
+    outcome = files.examine_file(one, None, CONFIG)
+    assert outcome.outcome.findings == []
+    assert f"{len(outcome.outcome.not_applicable)} could not judge" in outcome.summary
+
+
+def test_a_column_with_an_error_is_found_in_a_file(csv, tmp_path):
+    frame = PENGUINS.dropna().assign(code=lambda x: x.species.str[:2])
+    frame.loc[frame.index[3], "bill_depth_mm"] = np.inf
+    path = tmp_path / "spoilt.csv"
+    frame.to_csv(path, index=False)
+    assert codes(path, "species") == {"K304", "K309"}
