@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pytest_kepler import judging
 from pytest_kepler.errors import KeplerUsageError
-from pytest_kepler.journal import Journal, Rows, rows_as_json
+from pytest_kepler.journal import TIMEOUT, Journal, Rows, rows_as_json
 from pytest_kepler.reports import summary
 from pytest_kepler.reports.jsonout import render_json
 from pytest_kepler.reports.markdown import render_markdown
@@ -150,9 +150,9 @@ def answer_report(path: Path, look: Look) -> str:
     return render(journal_report(path), look)
 
 
-def answer_query(path: Path, sql: str, look: Look) -> str:
-    """Answer ``kepler query``: read-only SQL over the views."""
-    return _rows(_opened(path).query(sql), look)
+def answer_query(path: Path, sql: str, look: Look, timeout: float = TIMEOUT) -> str:
+    """Answer ``kepler query``: read-only SQL over the views, ended after `timeout` seconds."""
+    return _rows(_opened(path).query(sql, timeout), look)
 
 
 def answer_where(path: Path, expression: str, look: Look) -> str:
@@ -161,7 +161,7 @@ def answer_where(path: Path, expression: str, look: Look) -> str:
     rows = journal.where(expression)
     if look.format == "json":
         return rows_as_json(rows)
-    runs = journal.runs_where(expression)
+    runs = journal.runs_of([row[0] for row in rows.rows])
     if not runs:
         return "No run.\n"
     # What the filter names comes first, then the parameters and the headline metrics.

@@ -9,9 +9,11 @@ from pytest_kepler.journal.place import find_journal, last_words
 from pytest_kepler.journal.reading import Gate, Note, PassedGate, Session, Threshold
 from pytest_kepler.journal.rows import Rows, rows_as_json
 from pytest_kepler.journal.search import Hit
+from pytest_kepler.journal.sql import TIMEOUT
 from pytest_kepler.journal.view import JournalView, open_journal
 
 __all__ = [
+    "TIMEOUT",
     "Gate",
     "Hit",
     "Ingested",

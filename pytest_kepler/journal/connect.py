@@ -82,6 +82,43 @@ def reader(place: Place) -> Iterator[DuckDBPyConnection]:
 
 
 @contextlib.contextmanager
+def exporter(place: Place) -> Iterator[DuckDBPyConnection]:
+    """Open the journal to read, for our own statements that write other files.
+
+    Raises
+    ------
+    JournalError
+        If the file cannot be opened.
+    """
+    with reader(place):
+        pass  # of this release from here on
+    with _ONE_AT_A_TIME:
+        if not place.file.exists():
+            import duckdb
+
+            with contextlib.closing(duckdb.connect(":memory:", config=dict(_OFFLINE))) as db:
+                migrate.apply_all(db)
+                yield db
+            return
+        with lock.locked(place, "shared"), raw(place) as db, _damage_told(place):
+            _settle(db)
+            yield db
+
+
+@contextlib.contextmanager
+def raw(place: Place) -> Iterator[DuckDBPyConnection]:
+    """Open the file to read, as it is, for our own statements; the caller holds the lock.
+
+    Raises
+    ------
+    JournalError
+        If it cannot be opened.
+    """
+    with _ONE_AT_A_TIME, contextlib.closing(_open(place, _OFFLINE)) as db:
+        yield db
+
+
+@contextlib.contextmanager
 def writer(place: Place, *, is_trusted: bool) -> Iterator[DuckDBPyConnection]:
     """Open the journal to write; the caller holds the exclusive lock.
 
@@ -121,7 +158,7 @@ def verify(place: Place) -> None:
     """
     import duckdb
 
-    with _ONE_AT_A_TIME, contextlib.closing(_open(place, _OFFLINE)) as db:
+    with raw(place) as db:
         try:
             migrate.require_journal(db, place)
             names = db.execute("SELECT table_name FROM duckdb_tables()").fetchall()
@@ -201,6 +238,11 @@ def _empty() -> DuckDBPyConnection:
     return db
 
 
+def for_new_files() -> Settings:
+    """Return the settings under which files are made that every supported DuckDB reads."""
+    return {**_OFFLINE, "storage_compatibility_version": STORAGE_VERSION}
+
+
 def _create(place: Place) -> None:
     """Make the file elsewhere and move it into place: a kill leaves no half a journal."""
     import duckdb
@@ -210,8 +252,7 @@ def _create(place: Place) -> None:
         place.scratch.mkdir(parents=True, exist_ok=True)
         place.file.parent.mkdir(parents=True, exist_ok=True)
         draft.unlink(missing_ok=True)
-        config: Settings = {**_OFFLINE, "storage_compatibility_version": STORAGE_VERSION}
-        with contextlib.closing(duckdb.connect(str(draft), config=config)) as db:
+        with contextlib.closing(duckdb.connect(str(draft), config=for_new_files())) as db:
             migrate.apply_all(db)
         draft.rename(place.file)
     except OSError as error:

@@ -5,19 +5,23 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from pytest_kepler.journal import connect, reading, sql
+from pytest_kepler.journal import connect, reading
 from pytest_kepler.journal import search as searching
-from pytest_kepler.journal import where as filters
 from pytest_kepler.journal.ingest import Ingested, ingest
 from pytest_kepler.journal.place import Place, is_last_words
+from pytest_kepler.journal.sql import TIMEOUT
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
 
     from duckdb import DuckDBPyConnection
 
+    from pytest_kepler.journal.doctor import Ailment
+    from pytest_kepler.journal.merging import Merged
+    from pytest_kepler.journal.moving import Form
+    from pytest_kepler.journal.purging import Purged
     from pytest_kepler.journal.reading import Gate, Note, PassedGate, Session, Threshold
     from pytest_kepler.journal.rows import Rows
     from pytest_kepler.records import Finding, Run
@@ -196,50 +200,73 @@ class Journal:
         with self.reading() as db:
             return reading.details_of(db, reading.run_of_prefix(db, prefix))
 
-    def query(self, statement: str) -> Rows:
-        """Return the answer to one statement over the views; see `sql.run_sql`."""
-        return sql.run_sql(self._place, statement)
+    def query(self, statement: str, timeout: float = TIMEOUT) -> Rows:
+        """Return the answer to one statement over the views; see `asking.ask`."""
+        from pytest_kepler.journal.asking import ask
 
-    def where(self, expression: str) -> Rows:
+        return ask(self._place, "query", statement, timeout)
+
+    def where(self, expression: str, timeout: float = TIMEOUT) -> Rows:
         """Return the runs that a filter selects, with the parameters and metrics it names.
 
         Parameters
         ----------
         expression : str
             SQL over the runs, each parameter and metric a column; see `where.compile_filter`.
+        timeout : float
+            Seconds after which the question is ended.
 
         Raises
         ------
         QueryError
-            If a name is unknown or may mean two things, or DuckDB refuses the filter.
+            If a name is unknown or may mean two things, DuckDB refuses the filter, or it takes
+            too long.
         """
-        with self.reading() as db:
-            found = self._compile(db, expression)
-            named = "".join(
-                f', {value} AS "{name.replace(chr(34), chr(34) * 2)}"'
-                for name, value in found.named
-            )
-            return sql.answer(
-                db,
-                f"SELECT run_id, experiment, status, started_at, seconds{named}, "
-                f"to_json(params) AS params "
-                f"FROM every_run {found.where()}",
-            )
+        from pytest_kepler.journal.asking import ask
+
+        return ask(self._place, "where", expression, timeout)
 
     def runs_where(self, expression: str) -> list[Run]:
         """Return the runs that a filter selects, as records and in the filter's order."""
-        with self.reading() as db:
-            found = self._compile(db, expression)
-            rows = sql.answer(db, f"SELECT run_id FROM every_run {found.where()}")
-            ids = [row[0] for row in rows.rows]
-            runs = reading.select_runs(db, "run_id IN (SELECT unnest(?::VARCHAR[]))", [ids])
-        by_id = {run.run_id: run for run in runs}
-        return [by_id[run_id] for run_id in ids]
+        return self.runs_of([row[0] for row in self.where(expression).rows])
 
-    @staticmethod
-    def _compile(db: DuckDBPyConnection, expression: str) -> filters.Filter:
-        names = filters.Names(reading.param_senses(db), reading.metric_names(db))
-        return filters.compile_filter(expression, names)
+    def runs_of(self, run_ids: Sequence[str]) -> list[Run]:
+        """Return the runs that have these ids, in the order of the ids."""
+        runs = self._runs("run_id IN (SELECT unnest(?::VARCHAR[]))", list(run_ids))
+        by_id = {run.run_id: run for run in runs}
+        return [by_id[run_id] for run_id in run_ids if run_id in by_id]
+
+    # What few sessions ever do is imported when it is done.
+
+    def examine(self, *, repair: bool = False) -> list[Ailment]:
+        """Return what is wrong with the journal and what lies beside it; see `doctor.examine`."""
+        from pytest_kepler.journal.doctor import examine
+
+        return examine(self._place, repair=repair)
+
+    def merge(self, sources: Iterable[Path]) -> list[Merged]:
+        """Bring what other journals know into this one; see `merging.merge`."""
+        from pytest_kepler.journal.merging import merge
+
+        return merge(self._place, [Place(source) for source in sources])
+
+    def export(self, folder: Path, form: Form) -> list[Path]:
+        """Write the views and tables to files; see `moving.export`."""
+        from pytest_kepler.journal.moving import export
+
+        return export(self._place, folder, form)
+
+    def import_(self, folder: Path) -> Merged:
+        """Merge what `export` wrote; see `moving.import_`."""
+        from pytest_kepler.journal.moving import import_
+
+        return import_(self._place, folder)
+
+    def purge(self, run_ids: Collection[str]) -> Purged:
+        """Remove runs for good, from every file; see `purging.purge`."""
+        from pytest_kepler.journal.purging import purge
+
+        return purge(self._place, run_ids)
 
     def search(self, text: str) -> list[searching.Hit]:
         """Return the experiments with runs in which every word occurs, newest first."""

@@ -40,6 +40,11 @@ def _digest(sql: str) -> str:
     return hashlib.sha256(sql.encode()).hexdigest()
 
 
+def names() -> set[str]:
+    """Return the names of the migrations that this release knows, the views among them."""
+    return set(_scripts())
+
+
 def apply_all(db: DuckDBPyConnection) -> None:
     """Make the tables and views in a new database."""
     db.begin()

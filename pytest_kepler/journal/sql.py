@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 from pytest_kepler.errors import QueryError, nearest
-from pytest_kepler.journal import connect
-from pytest_kepler.journal.rows import Rows
+from pytest_kepler.journal import connect, reading
+from pytest_kepler.journal import where as filters
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator
 
     from duckdb import DuckDBPyConnection
 
     from pytest_kepler.journal.place import Place
+
+#: Seconds that a statement of the user's may take.
+TIMEOUT: Final = 60.0
 
 VIEWS: Final = (
     *("sessions", "experiments", "runs", "metrics", "params", "checks", "models", "datasets"),
@@ -25,19 +30,35 @@ _NO_TABLE: Final = re.compile(r"Table with name (\S+) does not exist")
 _NO_COLUMN: Final = re.compile(r'Referenced column "([^"]+)" not found')
 
 
-def run_sql(
-    place: Place, statement: str, values: Sequence[object] | Mapping[str, object] | None = None
-) -> Rows:
-    """Return the answer to one statement that reads.
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """An answer whose rows have not been fetched.
 
-    Parameters
+    Attributes
     ----------
-    place : Place
-        The journal.
-    statement : str
-        SQL over the public views.
-    values : sequence or mapping, optional
-        What stands for the placeholders.
+    columns, types : tuple of str
+        As of `Rows`.
+    """
+
+    columns: tuple[str, ...]
+    types: tuple[str, ...]
+    _db: DuckDBPyConnection
+
+    def fetch(self, n_rows: int) -> list[tuple[Any, ...]]:
+        """Return the next rows, at most `n_rows`; none at the end.
+
+        Raises
+        ------
+        QueryError
+            If DuckDB gives up.
+        """
+        with _refusals_told():
+            return self._db.fetchmany(n_rows)
+
+
+@contextlib.contextmanager
+def query(place: Place, statement: str) -> Iterator[Cursor]:
+    """Ask one statement that reads, over the public views.
 
     Raises
     ------
@@ -47,40 +68,60 @@ def run_sql(
         If the journal cannot be opened.
     """
     with connect.reader(place) as db:
-        return answer(db, statement, values)
+        yield _answer(db, statement)
 
 
-def answer(
-    db: DuckDBPyConnection,
-    statement: str,
-    values: Sequence[object] | Mapping[str, object] | None = None,
-) -> Rows:
-    """Return the answer on an open connection; see `run_sql`."""
+@contextlib.contextmanager
+def where(place: Place, expression: str) -> Iterator[Cursor]:
+    """Ask for the runs that a filter selects, with the parameters and metrics it names.
+
+    Raises
+    ------
+    QueryError
+        If a name is unknown or may mean two things, or DuckDB refuses the filter.
+    JournalError
+        If the journal cannot be opened.
+    """
+    with connect.reader(place) as db:
+        names = filters.Names(reading.param_senses(db), reading.metric_names(db))
+        found = filters.compile_filter(expression, names)
+        named = "".join(
+            f', {value} AS "{name.replace(chr(34), chr(34) * 2)}"' for name, value in found.named
+        )
+        yield _answer(
+            db,
+            f"SELECT run_id, experiment, status, started_at, seconds{named}, "
+            f"to_json(params) AS params "
+            f"FROM every_run {found.where()}",
+        )
+
+
+def _answer(db: DuckDBPyConnection, statement: str) -> Cursor:
+    _require_one_that_reads(db, statement)
+    with _refusals_told():
+        description = db.execute(statement).description or []
+    return Cursor(
+        tuple(str(column[0]) for column in description),
+        tuple(str(column[1]) for column in description),
+        db,
+    )
+
+
+@contextlib.contextmanager
+def _refusals_told() -> Iterator[None]:
     import duckdb
 
-    _require_one_that_reads(db, statement)
     try:
-        cursor = db.execute(statement, values)
-        description = cursor.description or []
-        rows = cursor.fetchall()
+        yield
     except duckdb.Error as error:
         if connect.is_damage(error):
             raise
         raise QueryError(_explain(error)) from error
-    return Rows(
-        tuple(str(column[0]) for column in description),
-        tuple(str(column[1]) for column in description),
-        rows,
-    )
 
 
 def _require_one_that_reads(db: DuckDBPyConnection, statement: str) -> None:
-    import duckdb
-
-    try:
+    with _refusals_told():
         statements = db.extract_statements(statement)
-    except duckdb.Error as error:
-        raise QueryError(_explain(error)) from error
     if len(statements) != 1:
         msg = f"A query is one statement; this has {len(statements)}."
         raise QueryError(msg)
