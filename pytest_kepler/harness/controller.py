@@ -17,6 +17,7 @@ import pytest
 
 from pytest_kepler.errors import KeplerError, KeplerUsageError
 from pytest_kepler.harness.settings import journal_path, setting
+from pytest_kepler.harness.stash import SESSION
 from pytest_kepler.identity.collector import collector_paused
 from pytest_kepler.spool import Spool, new_id
 
@@ -253,8 +254,15 @@ class Controller:
         except KeplerUsageError as error:
             terminalreporter.write_line(f"kepler: {error}", red=True)
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_unconfigure(self) -> None:
-        """Remove what the workers shared."""
+        """Remove what the workers shared, and let go of all runs: their number may be large."""
+        self._bench = self._selection = self.outcome = None
+        for name in ("kepler-gatekeeper", "kepler-protocol"):
+            if self.config.pluginmanager.has_plugin(name):
+                self.config.pluginmanager.unregister(name=name)
+        if SESSION in self.config.stash:
+            del self.config.stash[SESSION]
         with contextlib.suppress(OSError):
             if self.claims.is_dir():
                 shutil.rmtree(self.claims)

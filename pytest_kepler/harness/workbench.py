@@ -511,3 +511,4 @@ class Workbench:
         """Release the spool, so that it can be taken into the journal."""
         self.contents.code.save()
         self.spool.close()
+        self._known = Known()
