@@ -130,6 +130,20 @@ def test_under_xdist_a_stored_verdict_serves_every_worker(slow):
 def test_a_worker_with_other_data_runs_the_gate_itself(project):
     pytest.importorskip("xdist")
     project.write(
+        "conftest.py",
+        """
+        import os
+        import time
+
+        import pytest
+
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_runtestloop():
+            if os.environ.get("PYTEST_XDIST_WORKER") == "gw1":
+                time.sleep(1)  # the other worker takes the gate
+        """,
+    )
+    project.write(
         "test_it.py",
         """
         import os
