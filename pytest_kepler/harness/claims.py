@@ -11,11 +11,11 @@ import fcntl
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 class Verdict:
     """How a gate ended: ``passed``, ``failed``, ``skipped``, ``error`` or ``crashed``.
 
-    ``content`` tells the shared data that it was run on; empty where that is not known.
+    ``content`` has the fingerprints of the shared fixtures that it was run on, by their names.
     """
 
     status: str
     message: str = ""
     seconds: float = 0.0
-    content: str = ""
+    content: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:

@@ -1,7 +1,8 @@
 """Runs gates, each once a session, and tells their verdicts.
 
 A verdict that comes from elsewhere, from another worker or out of the journal, stands only for the
-same content: the gate's fixtures are set up here, where they are not known yet, and compared.
+same content. That of a worker is compared with what the experiment's own fixtures gave; for that of
+an earlier session the gate's fixtures are set up, where they are not known yet.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from _pytest.runner import runtestprotocol
 
 from pytest_kepler.harness.claims import Claims, Verdict
 from pytest_kepler.harness.items import place_of, setup_state, short_message, xdist_interactor
+from pytest_kepler.identity.fingerprint import Print
 from pytest_kepler.reports.wording import age, duration
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Generator, Iterable, Mapping
     from pathlib import Path
 
-    from pytest_kepler.harness.contents import Prints
+    from pytest_kepler.harness.contents import Prints, Unreadable
     from pytest_kepler.harness.workbench import Workbench
     from pytest_kepler.journal import PassedGate
 
@@ -37,7 +39,7 @@ class _Stored:
     """The verdict of an earlier session, and what this one would have run the gate on."""
 
     gate: PassedGate
-    content: str
+    content: dict[str, str]
 
 
 class Gatekeeper:
@@ -57,6 +59,8 @@ class Gatekeeper:
         self._index: dict[str, int] = {}
         self._outcomes: dict[str, list[pytest.TestReport]] = {}
         self._prints_of: dict[str, Prints] = {}
+        self._elsewhere: set[str] = set()
+        self._forgotten: set[str] = set()
         self._files: dict[str, dict[str, str]] = {}
 
     def verdict(self, gate: pytest.Item, item: pytest.Item) -> Verdict:
@@ -78,17 +82,19 @@ class Gatekeeper:
             for node_id, gate in self.bench.selection.gates.items():
                 if name in gate.fixturenames:  # type: ignore[attr-defined]
                     self.claims.verdicts.pop(node_id, None)
+                    self._forgotten.add(node_id)
+                    self._elsewhere.discard(node_id)
 
     def _settled(
         self, gate: pytest.Item, nextitem: pytest.Item | None, told: Verdict | None
     ) -> Verdict | _Stored | None:
-        """Return the verdict that comes from elsewhere and stands here, or None: it is to run.
+        """Return the verdict that comes from elsewhere, or None: the gate is to run.
 
-        A failure needs no look: it blocks.
+        Another worker's is compared with the experiments' own fixtures once they are set up.
         """
-        if told is not None:
-            is_same = not told.passed or not told.content or self._is_same(gate, nextitem, told)
-            return told if is_same else None
+        if told is not None and gate.nodeid not in self._forgotten:
+            self._elsewhere.add(gate.nodeid)
+            return told
         if not self.bench.has_passed_gate(gate.nodeid):
             return None
         prints = self.bench.contents.if_known(gate)
@@ -99,9 +105,21 @@ class Gatekeeper:
         passed = self.bench.passed_gate(gate, prints)
         return _Stored(passed, self.bench.gate_content(gate, prints)) if passed else None
 
-    def _is_same(self, gate: pytest.Item, nextitem: pytest.Item | None, told: Verdict) -> bool:
-        prints = self._prints(gate, nextitem)
-        return prints is not None and self.bench.gate_content(gate, prints) == told.content
+    def other_data(self, item: pytest.Item, prints: Mapping[str, Print | Unreadable]) -> list[str]:
+        """Say which of an item's gates passed, in another worker, on other data than it has."""
+        found = []
+        for gate in self.bench.selection.gates_of.get(item, ()):
+            if gate.nodeid not in self._elsewhere:
+                continue
+            content = self.claims.verdicts[gate.nodeid].content
+            for name, hash_ in content.items():
+                one = prints.get(name)
+                if isinstance(one, Print) and one.hash != hash_:
+                    found.append(
+                        f"{gate.nodeid} passed in another worker, where the fixture {name!r} gave "
+                        "other data: give it the same in every process, with a fixed seed"
+                    )
+        return found
 
     # In its turn, or before an experiment that needs it
 
@@ -251,7 +269,7 @@ class Gatekeeper:
     def _settle(self, gate: pytest.Item, seconds: float) -> None:
         prints = self._prints_of.pop(gate.nodeid, None)
         files = self._files.pop(gate.nodeid, {})
-        content = self.bench.gate_content(gate, prints) if prints is not None else ""
+        content = self.bench.gate_content(gate, prints) if prints is not None else {}
         reports = self._outcomes.pop(gate.nodeid, [])
         judged = _judged(reports)
         verdict = replace(judged, seconds=seconds, content=content)

@@ -170,6 +170,10 @@ class Protocol:
         self, item: pytest.Item, state: RunState, prints: Mapping[str, Print | Unreadable]
     ) -> Decision:
         """Return what is done with an item whose fixtures have these contents."""
+        others = self.keeper.other_data(item, prints)
+        if others and self.bench.settings.gate == "block":
+            return Decision("blocked", "; ".join(others))
+        state.behind += others
         state.prints = prints
         state.identity = self.bench.identity(item, state.spec, prints)
         unreadable = [one for one in prints.values() if isinstance(one, Unreadable)]
@@ -376,6 +380,9 @@ class Protocol:
             decision = state.decision = self.decide(pyfuncitem, state, prints)
         if decision.kind != "run":
             self._record_decision(pyfuncitem, state, decision)
+            if decision.kind == "blocked":
+                state.blocked_by = decision.reason
+                raise Duplicate(f"blocked: {decision.reason}", _use_item_location=True)
             if decision.kind == "skip":
                 reason = "duplicate: same code, data and parameters already ran"
                 raise Duplicate(reason, _use_item_location=True)
@@ -428,7 +435,7 @@ class Protocol:
         """Turn what pytest saw of an experiment into the status of its run."""
         report = yield
         state = item.stash.get(STATE, None)
-        if state is None or (state.decision is not None and state.decision.kind == "blocked"):
+        if state is None:
             return report
         error = call.excinfo.value if call.excinfo is not None else None
         if state.is_in_body:

@@ -127,7 +127,7 @@ def test_under_xdist_a_stored_verdict_serves_every_worker(slow):
     assert text.count("DUPLICATE") == 2
 
 
-def test_a_worker_with_other_data_runs_the_gate_itself(project):
+def test_a_worker_with_other_data_does_not_train_on_it(project):
     pytest.importorskip("xdist")
     project.write(
         "conftest.py",
@@ -175,6 +175,7 @@ def test_a_worker_with_other_data_runs_the_gate_itself(project):
     trained = [row for row in rows if row["status"] == "passed"]
     assert [row["s"] for row in trained] == [0.0]  # what no gate has passed was not trained on
     assert any(row["status"] == "blocked" for row in rows)
+    assert "the fixture 'numbers' gave other data" in " ".join(result.stdout.str().split())
 
 
 def test_a_shared_fixture_is_set_up_once_for_a_look_and_for_the_run(slow):
