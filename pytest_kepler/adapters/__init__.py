@@ -5,12 +5,54 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from pytest_kepler.errors import ExperimentError
+from pytest_kepler.errors import ExperimentError, KeplerUsageError
 
 if TYPE_CHECKING:
-    from pytest_kepler.adapters.base import Adapter
+    from collections.abc import Mapping
 
-__all__ = ["find", "require_loaded"]
+    from pytest_kepler.adapters.base import Adapter
+    from pytest_kepler.adapters.views import ModelView
+
+__all__ = ["find", "register", "require_loaded", "view_of"]
+
+#: What `register` was given, the newest first.
+_REGISTERED: list[Any] = []
+
+
+def register(adapter: Any) -> None:
+    """Make `experiment` and the checks use an adapter for the models that it matches.
+
+    Parameters
+    ----------
+    adapter : module or object
+        With ``FRAMEWORK`` and ``matches(model)``; further what `adapters.base.Adapter` asks for, or
+        ``view(model, X, y, fit_kwargs)``, which returns an `adapters.views.ModelView`, or both. It
+        is asked before those that come with pytest-kepler. Registered again, it takes the place of
+        the one of its framework.
+
+    Raises
+    ------
+    KeplerUsageError
+        If it has neither.
+    """
+    is_named = isinstance(getattr(adapter, "FRAMEWORK", None), str)
+    has_both = callable(getattr(adapter, "matches", None)) and is_named
+    if not has_both or not (hasattr(adapter, "fit") or hasattr(adapter, "view")):
+        raise KeplerUsageError(
+            f"An adapter needs FRAMEWORK, matches(model), and fit or view: {adapter!r} does not "
+            "have them."
+        )
+    kept = [one for one in _REGISTERED if one.FRAMEWORK != adapter.FRAMEWORK]
+    _REGISTERED[:] = [adapter, *kept]
+
+
+def view_of(model: Any, X: Any, y: Any, fit_kwargs: Mapping[str, Any]) -> ModelView | None:
+    """Return the view that a registered adapter gives of a model; None where there is none."""
+    for adapter in _REGISTERED:
+        if hasattr(adapter, "view") and adapter.matches(model):
+            found: ModelView = adapter.view(model, X, y, fit_kwargs)
+            return found
+    return None
 
 
 def find(model: Any, use: str = "experiment.fit") -> Adapter:
@@ -29,16 +71,29 @@ def find(model: Any, use: str = "experiment.fit") -> Adapter:
     ExperimentError
         If no adapter can train such an object.
     """
+    for adapter in _REGISTERED:
+        if hasattr(adapter, "fit") and adapter.matches(model):
+            registered: Adapter = adapter
+            return registered
     if _is_instance(model, "keras", "Model"):
         from pytest_kepler.adapters.keras import training as keras
 
         return keras
+    if _is_instance(model, "xgboost", "XGBModel") or _is_instance(model, "xgboost", "Booster"):
+        from pytest_kepler.adapters import xgboost
+
+        return xgboost
     if _is_instance(model, "sklearn.base", "BaseEstimator"):
         from pytest_kepler.adapters.sklearn import training as sklearn
 
         return sklearn
     from pytest_kepler.adapters import generic
 
+    is_module = _is_instance(model, "torch.nn", "Module")
+    if is_module and (use != "experiment.fit" or generic.matches(model)):
+        from pytest_kepler.adapters.torch import training as torch
+
+        return torch
     if generic.matches(model):
         return generic
     raise ExperimentError(_unknown(model, use))
@@ -70,8 +125,9 @@ def _unknown(model: Any, use: str) -> str:
     if _is_instance(model, "torch.nn", "Module"):
         return (
             f"{use} needs a model with fit and predict, got {article(type(model).__name__)}, a "
-            "torch module: train it in a loop of your own, with experiment.check(model, X, y) "
-            "before it and experiment.log(loss=…, step=…) inside it."
+            "torch module: train it in a loop of your own, with experiment.check(model, X, y, "
+            "loss=…, optimizer=…, batch_size=…) before it, experiment.log(loss=…, step=…) inside "
+            "it, and experiment.evaluate(model, X_test, y_test) after it."
         )
     return (
         f"{use} needs a model with fit and predict (scikit-learn, Keras, or any object that has "

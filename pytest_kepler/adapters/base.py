@@ -31,6 +31,10 @@ class Recorder(Protocol):
         """Log `values` at `step`, and append them to the history."""
         ...
 
+    def is_hopeless(self, values: Mapping[str, float]) -> bool:
+        """Tell whether a training with such numbers should end."""
+        ...
+
     def facts(self, facts: Mapping[str, Any]) -> None:
         """Record what is worth knowing and is no metric."""
         ...
@@ -100,8 +104,8 @@ class Adapter(Protocol):
         """Write the model to `path`, whose suffix is `suffix(model)`."""
         ...
 
-    def load(self, path: Path) -> Any:
-        """Read what `dump` wrote."""
+    def load(self, path: Path, *, trusted: bool = False) -> Any:
+        """Read what `dump` wrote; code that the file brings along runs only if it is trusted."""
         ...
 
     def suffix(self, model: Any) -> str:

@@ -89,6 +89,6 @@ def dump(model: Any, path: Path) -> None:  # noqa: ARG001  # the Protocol's sign
     suffix(model)
 
 
-def load(path: Path) -> Any:
+def load(path: Path, *, trusted: bool = False) -> Any:  # noqa: ARG001  # as above
     """Refuse: nothing was saved."""
     raise ExperimentError(f"{path.name} holds no model that experiment.save wrote.")

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -379,6 +379,12 @@ def is_dataset(value: object) -> bool:
     return data is not None and isinstance(value, data.Dataset)
 
 
+def is_loader(value: object) -> bool:
+    """Tell whether `value` is a `DataLoader` or `Dataset` of torch."""
+    data = getattr(getattr(sys.modules.get("torch"), "utils", None), "data", None)
+    return data is not None and isinstance(value, data.DataLoader | data.Dataset)
+
+
 def take_rows(value: Any, n_rows: int) -> Any:
     """Return the first rows of an array, table, list, or mapping or tuple of those."""
     if isinstance(value, Mapping):
@@ -512,7 +518,7 @@ def as_array(value: Any) -> Array:
     elif isinstance(value, np.ndarray):
         array = np.asarray(value)  # a matrix would stay one when its rows are taken
     elif is_tensor(value):
-        array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+        array = np.asarray(_readable(value) if hasattr(value, "detach") else value)
     elif isinstance(value, list | tuple):
         try:
             array = np.asarray(value)
@@ -528,6 +534,12 @@ def as_array(value: Any) -> Array:
     if array.ndim == 0:
         raise NotApplicable("a single value has no rows")
     return array
+
+
+def _readable(tensor: Any) -> Any:
+    """Return a torch tensor in memory and of a type that NumPy has."""
+    tensor = tensor.detach().cpu()
+    return tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor
 
 
 def _unmasked(value: Any) -> Array:
@@ -792,6 +804,10 @@ def read_data(
             from pytest_kepler.adapters.keras.datasets import read_dataset
 
             X, y, complete = read_dataset(X)
+        elif is_loader(X):
+            from pytest_kepler.adapters.torch.inputs import read_loader
+
+            X, y, complete = read_loader(X)
         blocks = read_blocks(X, sample_rows=sample_rows)
         targets = read_targets(y)
     except NotApplicable as reason:
@@ -801,7 +817,9 @@ def read_data(
     lengths = {block.name: block.n_rows for block in blocks}
     lengths |= {target.name: target.n_rows for target in targets}
     for name, value in extras.items():
-        if value is not None and hasattr(value, "__len__") and not isinstance(value, str | Mapping):
+        # Class weights are one a class, not one a row.
+        is_one_a_row = hasattr(value, "__len__") and not isinstance(value, str | Mapping)
+        if is_one_a_row and name != "class_weight":
             lengths[name] = len(value)
     ordered = any(_is_time_index(block.index) for block in blocks)
     return DataView(blocks, targets, lengths, "", ordered, model, complete, extras)
@@ -846,6 +864,8 @@ class Loss:
     ignore_class: int | None = None
     #: How much of each label is spread over all classes.
     smoothing: float = 0.0
+    #: Whether it takes logarithms of probabilities.
+    is_logarithmic: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -904,6 +924,19 @@ class FirstSignal:
     rms: float
     n_rows: int
     is_normalised: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Broadcast:
+    """Outputs and labels of different shapes that a loss compares each with each.
+
+    ``is_certain`` tells that the labels go to the loss as they are here; an array may still
+    be given another shape on its way.
+    """
+
+    outputs: tuple[int, ...]
+    labels: tuple[int, ...]
+    is_certain: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -1018,7 +1051,7 @@ class Probe:
 class ModelView:
     """A model as the checks see it; what a framework cannot tell is empty or None."""
 
-    framework: Literal["sklearn", "keras", "other"]
+    framework: Literal["sklearn", "keras", "torch", "xgboost", "other"]
     model: Any
     name: str
     #: Steps before the last one, and the last one, with searches and wrappers taken off.
@@ -1056,9 +1089,38 @@ class ModelView:
         raise NotApplicable("the model is not a network")
 
     @property
+    def is_network(self) -> bool:
+        """Whether the model is a network that is trained by gradients."""
+        return False
+
+    def afresh(self, **changes: Any) -> Self:
+        """Return the view of the same network with another ``source`` or ``seed_shift``."""
+        return replace(self, **changes)
+
+    @property
     def backend(self) -> str:
         """The numerical backend of a network."""
         return ""
+
+    @property
+    def optimizer(self) -> Any:
+        """The optimizer of a network, as the user made it; None where there is none."""
+        return None
+
+    @property
+    def forgotten_weights(self) -> Sequence[str]:
+        """The trainable weights of a network that no optimizer holds."""
+        return ()
+
+    @property
+    def n_trainable_weights(self) -> int:
+        """The number of trainable tensors of a network, whatever their size."""
+        return 0
+
+    @property
+    def default_batch_size(self) -> int | None:
+        """The rows of a batch where `fit` is not told; None where nobody can tell."""
+        return None
 
     @property
     def batch_outputs(self) -> Sequence[Array]:
@@ -1103,6 +1165,11 @@ class ModelView:
     @property
     def n_parameters(self) -> tuple[int, int]:
         """The number of trainable parameters, and of all."""
+        raise NotApplicable("the model is not a network")
+
+    def broadcast(self, labels: Any) -> Broadcast | None:
+        """Return what a loss makes of outputs and labels of different shapes, if it pairs them."""
+        del labels
         raise NotApplicable("the model is not a network")
 
     def probe(self, labels: Any, max_parameters: int) -> Probe:
@@ -1187,6 +1254,41 @@ def _flatten_curves(found: Mapping[str, Any], prefix: str, into: dict[str, Any])
             into[f"{prefix}{name}"] = values
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a user says of a model's answers and one column.
+
+    Attributes
+    ----------
+    kind : {"invariant", "increasing", "decreasing"}
+        The answers do not change with the column, never fall, or never rise with it.
+    column : int
+        The position of the column.
+    label : str
+        How it is called.
+    change : callable or None
+        What is done to the column's values; without it they take those of other rows.
+    """
+
+    kind: Literal["invariant", "increasing", "decreasing"]
+    column: int
+    label: str
+    change: Callable[[Any], Any] | None = None
+
+
+@dataclass(frozen=True)
+class Procedure:
+    """What a user splits, trains and scores with, and the rows that it is given.
+
+    ``chance`` is the score of guessing, where the user told it.
+    """
+
+    score: Callable[[Any, Any], float]
+    X: Any
+    y: Any
+    chance: float | None = None
+
+
 @dataclass(frozen=True)
 class BehaviourView:
     """A trained model and held-out rows, with what it answers for them."""
@@ -1198,6 +1300,13 @@ class BehaviourView:
     #: What the model answers for the rows at some positions, out of the first `n_asked`.
     answers: Callable[[Array], Array] | None = None
     n_asked: int = 0
+    #: The rows as the user holds them, and what the model answers for any such rows.
+    rows: Any = None
+    answer: Callable[[Any], Array] | None = None
+    claims: Sequence[Claim] = ()
+    procedure: Procedure | None = None
+    #: Trains the model anew and answers for the rows.
+    retrained: Callable[[], Array] | None = None
 
     @cached_property
     def twice(self) -> tuple[Array, Array]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytest_kepler.checks.codes import check_table, explain
+from pytest_kepler.records import EMPTY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from pytest_kepler.checks.config import CheckConfig
     from pytest_kepler.records import Finding
@@ -24,6 +25,8 @@ def data(  # noqa: PLR0913 - a public function; all but the data are keywords
     y: Any = None,
     *,
     model: Any = None,
+    sample_weight: Any = None,
+    class_weight: Any = None,
     select: Iterable[str] = (),
     ignore: Iterable[str] = (),
     config: CheckConfig | None = None,
@@ -39,6 +42,8 @@ def data(  # noqa: PLR0913 - a public function; all but the data are keywords
         The target, one value or one row a sample.
     model : object, optional
         The model that the data is meant for. It decides whether missing values are a fault.
+    sample_weight, class_weight : optional
+        What `fit` will be given besides.
     select, ignore : iterable of str
         Codes, or prefixes of codes.
     config : CheckConfig, optional
@@ -59,7 +64,9 @@ def data(  # noqa: PLR0913 - a public function; all but the data are keywords
     from pytest_kepler.checks import families
 
     settings = families.settings("data", config, select, ignore, limits)
-    return families.examine_data(X, y, model, settings).findings
+    given = {"sample_weight": sample_weight, "class_weight": class_weight}
+    extras = {name: value for name, value in given.items() if value is not None}
+    return families.examine_data(X, y, model, settings, extras).findings
 
 
 def split(  # noqa: PLR0913 - a public function; all but the data are keywords
@@ -121,8 +128,8 @@ def model(  # noqa: PLR0913 - a public function; all but the data are keywords
     Parameters
     ----------
     model : object
-        A scikit-learn estimator or pipeline, or a compiled Keras 3 model. Its weights and
-        every random state are the same afterwards.
+        A scikit-learn estimator or pipeline, an XGBoost estimator, a compiled Keras 3 model, or
+        a torch module. Its weights and every random state are the same afterwards.
     X, y
         What `fit` will be given.
     batch_size : int, optional
@@ -132,7 +139,9 @@ def model(  # noqa: PLR0913 - a public function; all but the data are keywords
     limits : dict, optional
         As the keywords of `data`; here keywords belong to `fit`.
     **fit_kwargs
-        Further arguments that `fit` will be given.
+        Further arguments that `fit` will be given. A torch module is told its ``loss``, its
+        ``optimizer`` (or a list of them), ``shuffle=False`` where the loop keeps the order of the
+        rows, and ``clip_norm`` where it clips gradients.
 
     Returns
     -------
@@ -193,6 +202,11 @@ def behaviour(  # noqa: PLR0913 - a public function; all but the data are keywor
     X: Any,
     y: Any = None,
     *,
+    invariant_to: Any = (),
+    monotone: Mapping[Any, str] = EMPTY,
+    procedure: Callable[[Any, Any], float] | None = None,
+    chance: float | None = None,
+    train: Callable[[], Any] | None = None,
     select: Iterable[str] = (),
     ignore: Iterable[str] = (),
     config: CheckConfig | None = None,
@@ -206,6 +220,19 @@ def behaviour(  # noqa: PLR0913 - a public function; all but the data are keywor
         A fitted scikit-learn estimator, a trained Keras model, or any object with `predict`.
     X, y
         Held-out rows and their target.
+    invariant_to : name, list of names, or mapping of names to changes, optional
+        Columns that must not change the answer. In a mapping, a change is a function of a value,
+        or a mapping of values to others; without one, a column takes the values of other rows.
+    monotone : mapping of names to "increasing" or "decreasing", optional
+        Columns with which the answer may only rise, or only fall: of a classifier of two classes
+        the probability of the second.
+    procedure : callable, optional
+        ``procedure(X, y) -> score`` splits, prepares, trains and scores; the higher the better.
+        It is called with shuffled targets, from which nothing can be learned.
+    chance : float, optional
+        The procedure's score of guessing; else the share of the commonest class, or 0.
+    train : callable, optional
+        ``train() -> model``, seeded by itself, is called twice, and both must answer the same.
     select, ignore, config, **limits
         As in `data`.
 
@@ -217,9 +244,15 @@ def behaviour(  # noqa: PLR0913 - a public function; all but the data are keywor
     Raises
     ------
     KeplerUsageError
-        If a code or a limit is unknown.
+        If a code, a limit or a column is unknown, or a claim cannot be tried on the model.
     """
+    from pytest_kepler.adapters.views import Procedure
     from pytest_kepler.checks import families
+    from pytest_kepler.checks.claims import read_claims
 
     settings = families.settings("behaviour", config, select, ignore, limits)
-    return families.examine_behaviour(model, X, y, settings).findings
+    claims = read_claims(X, invariant_to, monotone)
+    given = None if procedure is None else Procedure(procedure, X, y, chance)
+    return families.examine_behaviour(
+        model, X, y, settings, claims=claims, procedure=given, train=train
+    ).findings

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 Family = Literal["data", "split", "model", "training", "behaviour"]
 #: C0 reads shapes and configuration, C1 passes over the data, C2 runs one batch forward,
-#: C3 reads the training probe, C4 a history.
-Cost = Literal["C0", "C1", "C2", "C3", "C4"]
+#: C3 reads the training probe, C4 a history, C5 trains something small.
+Cost = Literal["C0", "C1", "C2", "C3", "C4", "C5"]
 Limits = Mapping[str, float]
 Check = Callable[[Any, Limits], Iterator[Finding]]
 
@@ -70,6 +70,7 @@ class CheckInfo:
         threshold: Mapping[str, Any] = EMPTY,
         basis: str = "data",
         is_inferred: bool = False,
+        example: tuple[str, ...] = (),
     ) -> Finding:
         """Return a finding of this check."""
         return Finding(
@@ -83,6 +84,7 @@ class CheckInfo:
             fix=fix,
             basis=basis,
             confidence="inferred" if is_inferred else "declared",
+            example=example,
         )
 
 
@@ -136,6 +138,14 @@ CHECKS: Final = _table(
         "split",
         "C1",
         {"min-ks": 0.2, "min-tv": 0.2, "missing-gap": 0.3, "p": 0.01},
+    ),
+    CheckInfo(
+        "K112",
+        "split-distinguishable",
+        "warning",
+        "split",
+        "C5",
+        {"min-gain": 0.1, "errors": 4.0},
     ),
     CheckInfo("K113", "last-batch-of-one", "warning", "model", "C0"),
     CheckInfo("K114", "batches-single-class", "error", "model", "C1", {"ratio": 0.5}),
@@ -269,6 +279,7 @@ CHECKS: Final = _table(
     CheckInfo("K415", "nothing-to-train", "error", "model", "C0"),
     CheckInfo("K416", "regularisation-dominates", "warning", "model", "C3", {"ratio": 10.0}),
     CheckInfo("K417", "channels-misplaced", "warning", "model", "C0"),
+    CheckInfo("K418", "loss-broadcasts", "error", "model", "C2"),
     CheckInfo("K424", "monitor-missing", "error", "model", "C0"),
     CheckInfo(
         "K502",
@@ -294,7 +305,7 @@ CHECKS: Final = _table(
         "error",
         "model",
         "C3",
-        {"blow-up": 3.0, "max-update": 0.1},
+        {"blow-up": 3.0, "max-update": 0.1, "max-boosting-rate": 1.0},
     ),
     CheckInfo(
         "K508",
@@ -348,11 +359,28 @@ CHECKS: Final = _table(
         {"warn": 0.85, "error": 0.95},
     ),
     CheckInfo("K702", "no-better-than-dummy", "error", "behaviour", "C2", {"errors": 2.0}),
+    CheckInfo(
+        "K704",
+        "learns-shuffled-labels",
+        "error",
+        "behaviour",
+        "C5",
+        {"margin": 0.05, "errors": 3.0},
+    ),
+    CheckInfo("K705", "not-reproducible", "error", "behaviour", "C5", {"tol": 1e-6}),
     CheckInfo("K706", "row-order-changes-prediction", "error", "behaviour", "C2", {"tol": 1e-3}),
     CheckInfo("K707", "batch-size-changes-prediction", "error", "behaviour", "C2", {"tol": 1e-3}),
     CheckInfo("K710", "inference-is-random", "error", "behaviour", "C2", {"tol": 1e-6}),
     CheckInfo("K711", "constant-prediction", "error", "behaviour", "C2", {"min-rel-sd": 0.01}),
     CheckInfo("K712", "invalid-probabilities", "error", "behaviour", "C2", {"max-sum-off": 1e-3}),
+    CheckInfo(
+        "K713",
+        "declared-expectation-broken",
+        "error",
+        "behaviour",
+        "C2",
+        {"fail-rate": 0.05, "tol": 0.01},
+    ),
 )
 
 #: Rules that one fault can satisfy together: of an output, a column or a split, the first is told.
@@ -364,7 +392,9 @@ ONE_FAULT: Final = (
     ("K710", "K706", "K707"),
     ("K711", "K702"),
 )
-_COST_ORDER: Final = ("C0", "C2", "C1", "C3", "C4")
+#: A check that only says once more, at some cost, what any of the others has said.
+FOLLOWS: Final = {"K112": ("K103", "K104", "K105", "K108", "K110", "K111", "K116", "K117")}
+_COST_ORDER: Final = ("C0", "C2", "C1", "C3", "C4", "C5")
 
 
 def of_family(family: Family) -> list[CheckInfo]:

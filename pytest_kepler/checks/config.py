@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 from pytest_kepler.checks import codes
+from pytest_kepler.checks.waivers import Waiver, read_waivers
 from pytest_kepler.errors import KeplerUsageError, nearest
 from pytest_kepler.records import Severity
 
@@ -22,11 +23,20 @@ _SETTINGS: Final = (
     "notes",
     "warnings-as-errors",
     "sample-rows",
+    "time-budget-s",
     "probe-parameters",
     "experiment",
 )
 _EXPERIMENT_SETTINGS: Final = ("ignore", "severity")
-_SEVERITIES: Final = get_args(Severity)
+_SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)
+
+
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """The highest severity that a check's findings have in one experiment, and why."""
+
+    to: Severity
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -37,34 +47,42 @@ class CheckConfig:
     ----------
     select, ignore : tuple of str
         Prefixes of codes; the longest prefix that matches wins, and a tie is ignored.
-    ignored_with : mapping of str to str
-        Codes that one experiment leaves out, with the reason.
+    ignored_with : mapping of str to Waiver
+        Codes whose findings do not count in one experiment, with the reason.
     notes : bool
         Whether notes are shown.
     warnings_as_errors : tuple of str
         Prefixes of the codes whose warnings block.
     sample_rows : int
         Above this number of rows, a sample is looked at.
+    time_budget_s : float
+        After so many seconds the checks of a family that have not begun are not run.
     probe_parameters : int
         Networks with more parameters are not cloned for the training probe.
     limits : mapping of str to mapping
         Changed limits by code.
-    severities : mapping of str to str
-        Changed severities by code, for one experiment.
+    severities : mapping of str to Lowered
+        Lowered severities by code, for one experiment.
     experiments : mapping of str to mapping
         The tables of single experiments by node id without parameters.
     """
 
     select: tuple[str, ...] = ("K",)
     ignore: tuple[str, ...] = ()
-    ignored_with: Mapping[str, str] = field(default_factory=dict)
+    ignored_with: Mapping[str, Waiver] = field(default_factory=dict)
     notes: bool = False
     warnings_as_errors: tuple[str, ...] = ()
     sample_rows: int = 100_000
+    time_budget_s: float = 60.0
     probe_parameters: int = 20_000_000
     limits: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    severities: Mapping[str, Severity] = field(default_factory=dict)
+    severities: Mapping[str, Lowered] = field(default_factory=dict)
     experiments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def of_experiment(self) -> str:
+        """What one experiment has of its own, as a key: by it findings may differ."""
+        return repr((sorted(self.ignored_with.items()), sorted(self.severities.items())))
 
     def is_selected(self, code: str) -> bool:
         """Tell whether a check runs."""
@@ -176,6 +194,7 @@ def parse(table: Any) -> CheckConfig:
         notes=_flag(table, "notes"),
         warnings_as_errors=_prefixes(table.get("warnings-as-errors", ()), "warnings-as-errors"),
         sample_rows=_count(table.get("sample-rows", 100_000), "sample-rows"),
+        time_budget_s=_seconds(table.get("time-budget-s", 60.0), "time-budget-s"),
         probe_parameters=_count(table.get("probe-parameters", 20_000_000), "probe-parameters"),
         limits=limits,
         experiments=_experiments(table.get("experiment", {})),
@@ -217,6 +236,12 @@ def _count(value: Any, name: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise KeplerUsageError(f"{name} must be a whole number above 0, got {value!r}.")
     return value
+
+
+def _seconds(value: Any, name: str) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not value > 0:
+        raise KeplerUsageError(f"{name} must be a number above 0, got {value!r}.")
+    return float(value)
 
 
 def _known_limits(info: CheckInfo, values: Any) -> dict[str, float]:
@@ -275,25 +300,36 @@ def _experiments(tables: Any) -> dict[str, Mapping[str, Any]]:
     return found
 
 
-def _reasons(table: Any, node_id: str) -> dict[str, str]:
+def _reasons(table: Any, node_id: str) -> dict[str, Waiver]:
     if not isinstance(table, Mapping):
         msg = f'experiment.{node_id!r}: ignore needs a reason for each code, {{ K102 = "why" }}.'
         raise KeplerUsageError(msg)
-    found = {}
-    for code, reason in table.items():
-        if not isinstance(reason, str) or not reason.strip():
-            raise KeplerUsageError(f"experiment.{node_id!r}: ignoring {code} needs a reason.")
-        found[codes.find(code).code] = reason
-    return found
+    try:
+        return read_waivers(table)
+    except KeplerUsageError as error:
+        raise KeplerUsageError(f"experiment.{node_id!r}: {error}") from None
 
 
-def _severities(table: Any, node_id: str) -> dict[str, Severity]:
+def _severities(table: Any, node_id: str) -> dict[str, Lowered]:
     if not isinstance(table, Mapping):
         raise KeplerUsageError(f"experiment.{node_id!r}: severity must be a table.")
-    found: dict[str, Severity] = {}
-    for code, severity in table.items():
-        if severity not in _SEVERITIES:
-            msg = f"{code}: a severity is {', '.join(_SEVERITIES)}, not {severity!r}."
+    found = {}
+    for name, value in table.items():
+        given = value if isinstance(value, Mapping) else {"to": value}
+        info, reason = codes.find(name), given.get("reason", "")
+        severity = next((one for one in _SEVERITIES if one == given.get("to")), None)
+        if severity is None:
+            known = ", ".join(_SEVERITIES)
+            raise KeplerUsageError(f"{info.code}: a severity is {known}, not {given.get('to')!r}.")
+        if unknown := set(given) - {"to", "reason"}:
+            msg = f"{info.code}: severity has {min(unknown)!r}: it takes to, reason."
             raise KeplerUsageError(msg)
-        found[codes.find(code).code] = severity
+        is_lowered = info.severity == "error" and severity != "error"
+        if not isinstance(reason, str) or (is_lowered and not reason.strip()):
+            msg = (
+                f"experiment.{node_id!r}: {info.code} finds errors, and lowering them needs a "
+                f'reason: {info.code} = {{ to = "{severity}", reason = "why" }}.'
+            )
+            raise KeplerUsageError(msg)
+        found[info.code] = Lowered(severity, reason.strip())
     return found

@@ -102,6 +102,11 @@ def _is_penalised(estimator: Any) -> bool:
     return getattr(estimator, "penalty", "l2") is not None and not is_off
 
 
+def of_xgboost(fit: FitView) -> list[Any]:
+    """Return the estimators of XGBoost that do the work."""
+    return [one for one in fit.model.estimators if type(one).__module__.startswith("xgboost.")]
+
+
 # --- Cross-validation ---------------------------------------------------------------------
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import itertools
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from pytest_kepler import adapters
 from pytest_kepler.adapters import views
 from pytest_kepler.adapters.views import NotApplicable
+from pytest_kepler.checks.claims import require_one_number
 from pytest_kepler.checks.config import CheckConfig
 from pytest_kepler.checks.running import Outcome, run_family
 from pytest_kepler.errors import KeplerUsageError, nearest
@@ -19,13 +20,15 @@ from pytest_kepler.records import EMPTY
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from pytest_kepler.adapters.views import Array, DataView, ModelView
+    from pytest_kepler.adapters.views import Array, Claim, DataView, ModelView, Procedure
     from pytest_kepler.checks.codes import Family
 
 #: Rows that a trained model is asked about.
 BEHAVIOUR_ROWS: Final = 2_000
 #: Of these, the rows that it is asked about in another order, and a few at a time.
 ASKED_ROWS: Final = 128
+#: A network is asked about no more rows than fit its view's batch.
+_ASKED_AT_ONCE: Final = views.BATCH_ROWS
 _CROSSENTROPIES: Final = {"binary", "categorical", "sparse"}
 _PAIR: Final = 2
 #: What is looked at before each fit: no groups or times are known there, and K106 takes long.
@@ -130,8 +133,8 @@ def examine_model(  # noqa: PLR0913 - what the public function was given
     `has_errors` tells that its data has errors, which a few training steps would only repeat;
     those of the `waived` codes do not keep the training probe from running.
     """
-    known = view_model(model, X)
-    batch_size = fit_kwargs.get("batch_size")
+    known = view_model(model, X, y, fit_kwargs)
+    batch_size = fit_kwargs.get("batch_size", getattr(X, "batch_size", None))
     view = views.FitView(
         known,
         _read(X, y, config, known),
@@ -141,7 +144,7 @@ def examine_model(  # noqa: PLR0913 - what the public function was given
         y,
         config.probe_parameters,
     )
-    return run_family("model", view, config, has_errors=has_errors, waived=waived)
+    return run_family("model", view, config, has_errors=has_errors, exempt=waived)
 
 
 def examine_training(history: Any, y: Any, config: CheckConfig) -> Outcome:
@@ -160,33 +163,83 @@ def examine_training(history: Any, y: Any, config: CheckConfig) -> Outcome:
     return run_family("training", view, config)
 
 
-def examine_behaviour(model: Any, X: Any, y: Any, config: CheckConfig) -> Outcome:
-    """Run the checks of a trained model's answers on held-out rows."""
+def examine_behaviour(  # noqa: PLR0913 - what the public function was given
+    model: Any,
+    X: Any,
+    y: Any,
+    config: CheckConfig,
+    *,
+    claims: Sequence[Claim] = (),
+    procedure: Procedure | None = None,
+    train: Callable[[], Any] | None = None,
+) -> Outcome:
+    """Run the checks of a trained model's answers on held-out rows.
+
+    Raises
+    ------
+    KeplerUsageError
+        If a claim of rising or falling answers is made of a model that gives several.
+    """
     rows = X if views.is_dataset(X) else views.take_rows(X, BEHAVIOUR_ROWS)
     target = y if y is None else views.take_rows(y, BEHAVIOUR_ROWS)
     known = view_model(model, rows)
     data = _read(rows, target, config, known)
+    if any(claim.kind != "invariant" for claim in claims):
+        require_one_number(answer_of(model, views.take_rows(rows, _PAIR)))
     predict, predict_proba = _answers(known, rows)
     n_asked = min(ASKED_ROWS, data.blocks[0].n_rows) if data.blocks else 0
     answers = None if views.is_dataset(rows) else _answers_for(known, rows)
-    view = views.BehaviourView(known, data, predict, predict_proba, answers, n_asked)
+    view = views.BehaviourView(
+        known,
+        data,
+        predict,
+        predict_proba,
+        answers,
+        n_asked,
+        rows,
+        lambda some: answer_of(model, some),
+        claims,
+        procedure,
+        None if train is None else lambda: answer_of(train(), rows),
+    )
     return run_family("behaviour", view, config)
 
 
-def view_model(model: Any, X: Any) -> ModelView:
-    """Return the view of a model, by the library that it is from."""
+def answer_of(model: Any, rows: Any) -> Array:
+    """Return what a model answers for any rows: probabilities where it gives them."""
+    answers = _answers_for(view_model(model, rows), rows)
+    n = rows.shape[0] if hasattr(rows, "shape") else len(rows)
+    starts = range(0, n, _ASKED_AT_ONCE)
+    return np.concatenate([answers(np.arange(at, min(at + _ASKED_AT_ONCE, n))) for at in starts])
+
+
+def view_model(
+    model: Any, X: Any, y: Any = None, fit_kwargs: Mapping[str, Any] = EMPTY
+) -> ModelView:
+    """Return the view of a model, by the library that it is from; a view is returned as it is.
+
+    Parameters
+    ----------
+    X, y, fit_kwargs
+        What the model is about to be trained with. A torch module knows neither its loss nor its
+        optimizer: they are arguments.
+    """
     from pytest_kepler.adapters.keras import view as keras_view
     from pytest_kepler.adapters.sklearn import view as sklearn_view
+    from pytest_kepler.adapters.torch import view as torch_view
 
+    if isinstance(model, views.ModelView):
+        return model
+    registered = adapters.view_of(model, X, y, fit_kwargs)
+    if registered is not None:
+        return registered
     if keras_view.matches(model):
         return keras_view.view(model, X)
+    if torch_view.matches(model):
+        return torch_view.view(model, X, y, fit_kwargs)
     if sklearn_view.matches(model):
         return sklearn_view.view(model)
-    torch = sys.modules.get("torch")
-    module = getattr(getattr(torch, "nn", None), "Module", None)
-    is_torch = module is not None and isinstance(model, module)
-    tolerates = False if is_torch else None
-    return views.ModelView("other", model, type(model).__name__, tolerates_missing=tolerates)
+    return views.ModelView("other", model, type(model).__name__)
 
 
 def model_key(model: Any) -> tuple[Any, ...]:
@@ -239,9 +292,9 @@ def _values(part: Any) -> Array:
 
 def _answers(known: ModelView, X: Any) -> tuple[Callable[[], Array], Callable[[], Array] | None]:
     """Return the functions that ask a model for its predictions and its probabilities."""
-    if known.framework == "keras":
+    if known.is_network:
         turns = itertools.count()
-        return lambda: _keras_answer(known, next(turns)), _keras_probabilities(known)
+        return lambda: _network_answer(known, next(turns)), _network_probabilities(known)
     model = known.model
 
     def predict() -> Array:
@@ -258,11 +311,9 @@ def _answers(known: ModelView, X: Any) -> tuple[Callable[[], Array], Callable[[]
 
 def _answers_for(known: ModelView, X: Any) -> Callable[[Array], Array]:
     """Return the function that asks a model about the rows at some positions."""
-    from pytest_kepler.adapters.keras.view import view
 
     def of_network(rows: Array) -> Array:
-        found = view(known.model, views.rows_at(X, rows)).batch_outputs
-        return found[0]
+        return known.afresh(source=views.rows_at(X, rows)).batch_outputs[0]
 
     def of_estimator(rows: Array) -> Array:
         part = views.rows_at(X, rows)
@@ -272,21 +323,19 @@ def _answers_for(known: ModelView, X: Any) -> Callable[[Array], Array]:
                 return np.asarray(probabilities)
         return np.asarray(known.model.predict(part))
 
-    return of_network if known.framework == "keras" else of_estimator
+    return of_network if known.is_network else of_estimator
 
 
-def _keras_answer(known: ModelView, turn: int = 0) -> Array:
-    from pytest_kepler.adapters.keras.view import view
-
+def _network_answer(known: ModelView, turn: int = 0) -> Array:
     # A view of its own each time: it remembers the outputs of its batch. Other seeds each
     # time, or random layers would answer twice the same.
-    found = view(known.model, known.source, seed_shift=turn).batch_outputs  # type: ignore[attr-defined]
+    found = known.afresh(seed_shift=turn).batch_outputs
     if len(found) != 1:
         raise NotApplicable("the model has several outputs")
     return found[0]
 
 
-def _keras_probabilities(known: ModelView) -> Callable[[], Array] | None:
+def _network_probabilities(known: ModelView) -> Callable[[], Array] | None:
     try:
         output = known.outputs[0]
     except NotApplicable:
@@ -294,5 +343,5 @@ def _keras_probabilities(known: ModelView) -> Callable[[], Array] | None:
     loss = output.loss
     is_declared = loss is not None and loss.kind in _CROSSENTROPIES and not loss.from_logits
     if output.activation in {"softmax", "sigmoid"} or is_declared:
-        return lambda: _keras_answer(known)
+        return lambda: _network_answer(known)
     return None

@@ -35,12 +35,13 @@ class FileOutcome:
     @property
     def summary(self) -> str:
         """How much was looked at, in one line."""
-        n_found = len({one.code for one in self.outcome.findings})
-        lacking = len(self.outcome.not_applicable)
+        found = self.outcome.findings
+        n_found, lacking = len({one.code for one in found}), len(self.outcome.not_applicable)
         return (
             f"{plural(self.n_rows, 'row')}, {plural(self.n_columns, 'column')}: "
             f"{plural(len(self.outcome.passed), 'check')} passed, {n_found:,} found something"
             f"{f', {lacking:,} could not judge' if lacking else ''}."
+            f"{f' What one means: kepler check {found[0].code}' if found else ''}"
         )
 
 

@@ -24,6 +24,15 @@ TaskKind = Literal["classification", "multilabel", "regression", "reconstruction
 SHOWN: Final = 5
 COLUMNS_SHOWN: Final = 10
 
+#: Losses of numbers by what they sum, as Keras and torch call them.
+SQUARED: Final = {"mean_squared_error", "meansquarederror", "mse", "mseloss", "mse_loss"}
+ABSOLUTE: Final = {"mean_absolute_error", "meanabsoluteerror", "mae", "l1loss", "l1_loss"}
+#: Squared for small errors: half as much.
+HALF_SQUARED: Final = {
+    *("huber", "huberloss", "huber_loss", "log_cosh", "logcosh"),
+    *("smoothl1loss", "smooth_l1_loss"),
+}
+
 _CLASS_WEIGHTS: Final = ("class_weight", "scale_pos_weight", "is_unbalance", "auto_class_weights")
 #: Scalers that a single far value pulls along.
 _SCALERS: Final = {"MaxAbsScaler", "MinMaxScaler", "StandardScaler"}
@@ -122,7 +131,7 @@ def makes_up_for_imbalance(model: ModelView) -> bool:
 def minds_outliers(model: ModelView) -> bool:
     """Tell whether one far value reaches a model that sums or measures distances."""
     if model.framework != "sklearn":
-        return model.framework == "keras"
+        return model.is_network
     if any(type(step).__name__ not in KEEP_UNITS | _SCALERS for step in model.steps):
         return False
     return any(reads_numbers_as_amounts(estimator) for estimator in model.estimators)
@@ -275,7 +284,7 @@ def outputs_with_targets(view: FitView) -> Iterable[tuple[Output, Target]]:
     """
     outputs = view.model.outputs
     if not any(output.loss for output in outputs):
-        raise NotApplicable("the model is not compiled with a loss")
+        raise NotApplicable("the model's loss is not known")
     if all(output.loss is None or output.loss.kind == "custom" for output in outputs):
         raise NotApplicable("the loss is the user's own")
     targets = view.data.targets

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from pytest_kepler.adapters.views import NotApplicable
+from pytest_kepler.checks.predicates import ABSOLUTE, HALF_SQUARED, SQUARED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,11 +76,11 @@ def _prior(loss: Loss, labels: Array, units: int | None) -> float:
             return _entropy(soft.reshape(-1, soft.shape[-1]).mean(axis=0))
         return float(_binary_entropy(soft.mean(axis=0)).mean())
     numbers = labels.astype(np.float64)
-    name = loss.name.replace("_", "").lower()
-    if name in {"meansquarederror", "mse", "logcosh", "huber"}:
+    name = loss.name.lower()
+    if name in SQUARED | HALF_SQUARED:
         spread = float(numbers.var(axis=0).mean())
-        return spread if name in {"meansquarederror", "mse"} else spread / 2
-    if name in {"meanabsoluteerror", "mae"}:
+        return spread if name in SQUARED else spread / 2
+    if name in ABSOLUTE:
         return float(np.abs(numbers - np.median(numbers, axis=0)).mean())
     raise NotApplicable(f"what {loss.name} is without learning is not known")
 

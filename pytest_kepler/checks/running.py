@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_kepler.checks import codes
+from pytest_kepler.checks.waivers import today, waived
 from pytest_kepler.records import Finding
 
 if TYPE_CHECKING:
@@ -62,22 +64,29 @@ def run_family(
     config: CheckConfig,
     *,
     has_errors: bool = False,
-    waived: Collection[str] = (),
+    exempt: Collection[str] = (),
 ) -> Outcome:
     """Run the selected checks of a family on a view of it.
 
     The training probe waits for all other checks: where one of them found an error, or
     `has_errors` tells of one elsewhere, what the probe would show merely follows from it.
-    Errors of the `waived` codes do not count.
+    Errors of the `exempt` codes do not count.
     """
-    outcome = Outcome()
+    outcome, started = Outcome(), time.monotonic()
     with warnings.catch_warnings():
         # What a check computes on the way is no business of the user's warning filters.
         warnings.simplefilter("ignore")
         for info in codes.of_family(family):
             if not config.is_selected(info.code):
                 continue
-            if info.cost == _PROBE and (has_errors or _has_error(outcome, waived)):
+            if time.monotonic() - started > config.time_budget_s:
+                outcome.not_applicable[info.code] = "the time budget is spent"
+                continue
+            told = [one.code for one in outcome.findings if one.code in _before(info)]
+            if told:
+                outcome.not_applicable[info.code] = f"{told[0]} tells of it already"
+                continue
+            if info.cost == _PROBE and (has_errors or _has_error(outcome, exempt)):
                 outcome.not_applicable[info.code] = "there are errors before the probe"
                 continue
             _run(info, view, config, outcome)
@@ -85,13 +94,17 @@ def run_family(
     return replace(outcome, findings=sorted(kept, key=severity_order))
 
 
-def _has_error(outcome: Outcome, waived: Collection[str]) -> bool:
+def _before(info: CheckInfo) -> Sequence[str]:
+    return codes.FOLLOWS.get(info.code, ())
+
+
+def _has_error(outcome: Outcome, exempt: Collection[str]) -> bool:
     """Tell whether a check that does not read the probe found an error that counts."""
     return any(
         one.severity == "error"
         and one.basis != _PROBE_BASIS
         and not one.waiver
-        and one.code not in waived
+        and one.code not in exempt
         for one in outcome.findings
     )
 
@@ -130,14 +143,18 @@ def _as_configured(finding: Finding, config: CheckConfig) -> Finding:
     if severity == "warning" and finding.code.startswith(config.warnings_as_errors or ("-",)):
         severity = "error"
     # A table of one experiment may lower a severity, never raise a mere warning to an error.
-    severity = max(severity, config.severities.get(finding.code, severity), key=_ORDER.__getitem__)
+    lowered = config.severities.get(finding.code)
+    message = finding.message
+    if lowered is not None and _ORDER[lowered.to] > _ORDER[severity]:
+        severity = lowered.to
+        message += f" Lowered to {lowered.to}: {lowered.reason}" if lowered.reason else ""
     limits = config.limits.get(finding.code, {})
     named = {
         name: f"{value:g} (configured)" if name in limits else value
         for name, value in finding.threshold.items()
     }
-    reason = config.ignored_with.get(finding.code, "")
-    return replace(finding, severity=severity, threshold=named, waiver=reason)
+    found = replace(finding, severity=severity, message=message, threshold=named)
+    return waived(found, config.ignored_with, today())
 
 
 def _is_shown(finding: Finding, config: CheckConfig) -> bool:

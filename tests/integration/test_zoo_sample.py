@@ -23,6 +23,10 @@ SOUND = [
     "warm-up schedule",
     "linear regression",
     "not built before the fit",
+    "torch residual net with zero gamma",
+    "torch binary logits, squeezed",
+    "torch warm-up and class weights",
+    "torch DataLoader",
 ]
 FAULTY = [
     ("one NaN among the features", "logistic regression, iris", {"K304"}),
@@ -35,6 +39,10 @@ FAULTY = [
     ("a rate 100,000 times as small", "MLP, digits", {"K508"}),
     ("a stopped gradient before the last layer", "MLP, digits", {"K506"}),
     ("eight sigmoid layers", "MLP, digits", {"K502", "K701"}),
+    ("a softmax before CrossEntropyLoss", "torch MLP, digits", {"K406"}),
+    ("a detached body", "torch MLP, digits", {"K506"}),
+    ("outputs (n, 1) beside labels (n,)", "torch regression, standardised target", {"K418"}),
+    ("the optimizer of another model", "torch residual net with zero gamma", {"K415"}),
 ]
 
 
@@ -52,10 +60,13 @@ def zoo():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         pytest.importorskip("tensorflow")
+        pytest.importorskip("torch")
         before = list(sys.path)
         sys.path.insert(0, str(ZOO))
         try:
-            yield module("run"), module("faults")
+            run = module("run")
+            importlib.import_module("torch_faults")
+            yield run, sys.modules["faults"]
         finally:
             sys.path[:] = before
 

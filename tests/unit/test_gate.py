@@ -17,7 +17,7 @@ from sklearn.svm import SVC
 
 from pytest_kepler import gate
 from pytest_kepler.checks import families
-from pytest_kepler.checks.config import CheckConfig
+from pytest_kepler.checks.config import CheckConfig, parse
 from pytest_kepler.errors import KeplerUsageError
 from pytest_kepler.records import Finding
 
@@ -92,6 +92,84 @@ def test_a_waiver_that_cannot_be_read_is_refused(waive, message):
         gate.validate_waivers(waive)
 
 
+def test_a_waiver_that_nothing_matches_is_told_once_for_each_experiment():
+    cache, waive = {}, {"K304": "known gap"}
+    told = [
+        len(examine(LogisticRegression(C=C), X, y, waive, cache=cache, experiment=name).findings)
+        for name in ("a.py::a", "a.py::b")
+        for C in (0.1, 1.0)
+    ]
+    assert told == [1, 0, 1, 0]
+
+
+def test_a_waiver_of_the_table_that_nothing_matches_is_noted_as_well():
+    config = parse({"experiment": {"a.py::a": {"ignore": {"K304": "known gap"}}}})
+    verdict = gate.examine_fit(
+        LogisticRegression(), X, y, {}, config=config.for_experiment("a.py::a"), today=TODAY
+    )
+    assert [one.name for one in verdict.findings] == ["unused-waiver"]
+
+
+def test_the_markers_waiver_comes_before_that_of_the_table():
+    table = {"experiment": {"a.py::a": {"ignore": {"K304": "of the table"}}}}
+    config = parse(table).for_experiment("a.py::a")
+    options = {"config": config, "today": TODAY}
+    for waive, waiver in (
+        ({}, "of the table"),
+        ({"K304": "of the marker"}, "of the marker"),
+        ({"K304": {"reason": "ended", "until": "2026-11-24"}}, "of the table"),
+    ):
+        found = gate.examine_fit(LogisticRegression(), HOLED, y, {}, waive=waive, **options)
+        assert [one.waiver for one in found.findings] == [waiver]
+
+
+def test_the_table_of_one_experiment_does_not_reach_another_through_what_is_kept():
+    cache = {}
+    config = parse({"experiment": {"a.py::a": {"ignore": {"K304": "why"}}}})
+    for name, n_blocking in (("a.py::a", 0), ("a.py::b", 1)):
+        verdict = gate.examine_fit(
+            LogisticRegression(),
+            HOLED,
+            y,
+            {},
+            config=config.for_experiment(name),
+            today=TODAY,
+            cache=cache,
+            data_key="k",
+        )
+        assert len(verdict.blocking) == n_blocking
+
+
+@pytest.mark.parametrize(
+    "fit_kwargs",
+    [
+        {"class_weight": {0: 1.0, 1: 30.0}},
+        {"sample_weight": np.ones(1_000)},
+        {"logisticregression__sample_weight": np.ones(1_000)},
+        {"loss": type("Loss", (), {"weight": np.array([1.0, 30.0])})()},
+        {},
+    ],
+)
+def test_weights_that_a_fit_is_given_make_up_for_a_rare_class(fit_kwargs):
+    features = np.random.default_rng(0).normal(size=(1_000, 2))
+    labels = (np.arange(1_000) % 50 == 0).astype(int)
+    verdict = gate.examine_fit(
+        LogisticRegression(), features, labels, fit_kwargs, config=CheckConfig(), today=TODAY
+    )
+    assert ("K311" in {one.code for one in verdict.findings}) is not bool(fit_kwargs)
+
+
+def test_what_blocks_names_the_ways_out():
+    verdict = examine(LogisticRegression(), HOLED, y)
+    assert gate.ways_out(verdict.blocking) == (
+        '  if it is meant: @pytest.mark.experiment(waive={"K304": "why"})'
+    )
+    assert gate.ways_out([finding("K306"), finding("K306"), finding("K304")]) == (
+        '  if it is meant: @pytest.mark.experiment(waive={"K306": "why", "K304": "why"}), '
+        "or another limit: [tool.kepler.K306] in pyproject.toml"
+    )
+
+
 def test_findings_about_data_are_paid_for_once(monkeypatch):
     calls = []
     original = families.examine_data
@@ -141,6 +219,26 @@ def test_a_finding_reads_as_a_line_and_a_fix():
     text = gate.report([finding(measured={"missing": 3, "n": 100}, threshold={"missing": 0})])
     assert text.splitlines() == [
         "K304 error  1 value in column 2 is missing.  (measured missing 3, n 100; limit missing 0)",
+        "  fix: Impute it.",
+    ]
+
+
+def test_long_lines_are_wrapped_with_what_follows_set_in():
+    one = finding(message="A long sentence that goes on. " * 4, fix="Do this and that. " * 4)
+    lines = gate.report([one], width=60).splitlines()
+    assert max(map(len, lines)) <= 60
+    assert [line for line in lines if not line.startswith("    ")] == [
+        lines[0],
+        "  fix: Do this and that. Do this and that. Do this and that.",
+    ]
+    assert " ".join(gate.report([one]).split()) == " ".join(" ".join(lines).split())
+
+
+def test_a_row_that_shows_it_stands_below_its_finding():
+    shown = finding(example=("row 3: a 1", "b 1 gives 2; b 2 gives 3"))
+    assert gate.report([shown]).splitlines()[1:] == [
+        "  for example row 3: a 1",
+        "    b 1 gives 2; b 2 gives 3",
         "  fix: Impute it.",
     ]
 

@@ -133,6 +133,8 @@ def nan_feature(program: Program, seed: int) -> Program | None:
 def _tolerates_missing(model: Any) -> bool:
     from sklearn.utils import get_tags
 
+    if hasattr(model, "state_dict"):
+        return False  # a torch module
     return bool(get_tags(model).input_tags.allow_nan)
 
 
@@ -156,7 +158,7 @@ def short_target(program: Program, seed: int) -> Program | None:
 @fault("data", "the label among the features")
 def label_among_features(program: Program, seed: int) -> Program | None:
     del seed
-    if is_keras(program) or not is_plain(program) or program.y.ndim > 1:
+    if is_keras(program) or not is_plain(program) or program.y.ndim > 1 or program.X.ndim != 2:
         return None
     X, X_test = (
         np.column_stack([part, labels * 3.0 + 1])

@@ -6,6 +6,7 @@ to be judged, not to be good.
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -242,6 +243,42 @@ def ordered(seed: int) -> Program:
     target = pd.Series(wave[7:], index=days[7:])
     search = GridSearchCV(Ridge(), {"alpha": [0.1, 1.0]}, cv=TimeSeriesSplit(3))
     return Program(search, frame[:450], target[:450], frame[450:], target[450:])
+
+
+# --- XGBoost ------------------------------------------------------------------------------
+
+
+def boosted(name: str, data: str, make_model: Callable[[Any], Any], *, stops: bool) -> None:
+    """Register an XGBoost program, where that is installed."""
+    if importlib.util.find_spec("xgboost") is None:
+        return
+
+    @program("xgboost", name)
+    def make(seed: int) -> Program:
+        import xgboost
+
+        X, X_test, y, y_test = table(data, seed, is_scaled=False)
+        fit: dict[str, Any] = {}
+        if stops:
+            X, X_val, y, y_val = train_test_split(X, y, test_size=0.25, random_state=seed)
+            fit = {"eval_set": [(X_val, y_val)], "verbose": False}
+        return Program(make_model(xgboost), X, y, X_test, y_test, fit)
+
+
+boosted("XGBoost, cancer", "breast_cancer", lambda x: x.XGBClassifier(n_jobs=1), stops=False)
+boosted(
+    "XGBoost with early stopping, wine",
+    "wine",
+    lambda x: x.XGBClassifier(n_jobs=1, early_stopping_rounds=5, learning_rate=0.1),
+    stops=True,
+)
+boosted(
+    "XGBoost of counts, diabetes",
+    "diabetes",
+    lambda x: x.XGBRegressor(n_jobs=1, objective="count:poisson", n_estimators=30, max_depth=3),
+    stops=False,
+)
+boosted("XGBoost forest", "digits", lambda x: x.XGBRFClassifier(n_jobs=1), stops=False)
 
 
 # --- Keras --------------------------------------------------------------------------------

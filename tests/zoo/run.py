@@ -3,7 +3,9 @@
     python tests/zoo/run.py                 two seeds, all programs
     python tests/zoo/run.py --seeds 3       three
     python tests/zoo/run.py --only LSTM     the programs with that in their name
+    python tests/zoo/run.py --kind torch    those of one library
     python tests/zoo/run.py --write         and the table into bench/CHECKS_RESULTS.md
+    python tests/zoo/run.py --applications  instead, all of keras.applications
 
 An error on a sound program is a defect of the checks: the exit status is then 1.
 """
@@ -24,7 +26,9 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).parent))
 
+import applications
 import programs
+import torch_programs
 from results import write_section
 
 from pytest_kepler import checks, gate
@@ -74,12 +78,26 @@ def train(program: programs.Program, account: Account) -> None:
     if program.X_test is not None and program.y is not None and one_target:
         halves = (program.X, program.X_test, program.y, program.y_test)
         account.after += checks.split(*halves, time=program.time)
+    history = _trained(program)
+    if history is not None:
+        account.after += checks.training(history, program.y if one_target else None)
+    can_answer = hasattr(program.model, "predict") or is_torch(program)
+    if program.X_test is not None and can_answer:
+        account.after += checks.behaviour(program.model, program.X_test, program.y_test)
+
+
+def is_torch(program: programs.Program) -> bool:
+    """Tell whether a program's model is a torch module."""
+    return hasattr(program.model, "state_dict")
+
+
+def _trained(program: programs.Program) -> Any:
+    """Train a program; return its curves, or None where there are none."""
+    if is_torch(program):
+        return None if program.y is None else torch_programs.train(program)
     labels = () if program.y is None else (program.y,)
     history = program.model.fit(program.X, *labels, **program.fit_kwargs)
-    if hasattr(history, "history"):
-        account.after += checks.training(history, program.y if one_target else None)
-    if program.X_test is not None and hasattr(program.model, "predict"):
-        account.after += checks.behaviour(program.model, program.X_test, program.y_test)
+    return history if hasattr(history, "history") else None
 
 
 def run(name: str, seed: int, *, is_trained: bool = True) -> Account:
@@ -98,24 +116,28 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--only", default="", help="a part of the programs' names")
+    parser.add_argument("--kind", default="", help="sklearn, keras, xgboost or torch")
     parser.add_argument("--write", action="store_true")
+    parser.add_argument("--applications", action="store_true")
     options = parser.parse_args()
+    return run_applications(options) if options.applications else run_programs(options)
+
+
+def run_programs(options: argparse.Namespace) -> int:
+    """Run the sound programs; return 1 if one is called faulty."""
     rows: list[str] = []
     errors = n_warnings = runs = 0
     for name in programs.PROGRAMS:
         if options.only.lower() not in name.lower():
             continue
+        if options.kind not in {"", programs.KINDS[name]}:
+            continue
         accounts = [run(name, seed) for seed in range(options.seeds)]
-        found = [one for account in accounts for one in account.findings]
-        loud = [one for one in found if one.severity == "error" or one.name == "check-crashed"]
-        soft = [one for one in found if one not in loud]
+        loud, soft = _told(accounts)
         seconds = sorted(account.gate_seconds for account in accounts)[len(accounts) // 2]
         errors, n_warnings, runs = errors + len(loud), n_warnings + len(soft), runs + len(accounts)
-        row = f"| {name} | {_codes(loud)} | {_codes(soft)} | {seconds:.2f} |"
-        rows.append(row)
-        print(row, flush=True)  # noqa: T201 - a command
-        for one in loud:
-            print("   ", gate.report([one]))  # noqa: T201 - a command
+        rows.append(f"| {name} | {_codes(loud)} | {_codes(soft)} | {seconds:.2f} |")
+        _show(rows[-1], loud)
     total = (
         f"{len(rows)} sound programs, {options.seeds} seeds each: {errors} errors, "
         f"{n_warnings} warnings ({n_warnings / max(1, runs):.2f} a run)."
@@ -123,9 +145,59 @@ def main() -> int:
     print(total)  # noqa: T201 - a command
     if options.write:
         table = ["| program | errors | warnings | gate, s |", "|---|---|---|---|", *rows]
-        how = f"`python tests/zoo/run.py --seeds {options.seeds} --write`"
-        write_section("Sound programs", how, [total, "", *table])
+        of_kind = f" --kind {options.kind}" if options.kind else ""
+        how = f"`python tests/zoo/run.py --seeds {options.seeds}{of_kind} --write`"
+        name = f"Sound programs: {options.kind}" if options.kind else "Sound programs"
+        write_section(name, how, [total, "", *table])
     return int(errors > 0)
+
+
+def run_applications(options: argparse.Namespace) -> int:
+    """Run the gate on all of keras.applications; return 1 if one is called faulty."""
+    rows: list[str] = []
+    errors = n_warnings = left = 0
+    names = [name for name in applications.names() if options.only.lower() in name.lower()]
+    for name in names:
+        try:
+            with applications.limited(applications.SECONDS), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                program, seconds = applications.timed(name)
+                account = examine(program)
+        except applications.TooLong:
+            left += 1
+            rows.append(f"| {name} | more than {applications.SECONDS} s | – | – | – |")
+            _show(rows[-1], [])
+            continue
+        loud, soft = _told([account])
+        errors, n_warnings = errors + len(loud), n_warnings + len(soft)
+        rows.append(
+            f"| {name} | {seconds:.0f} | {account.gate_seconds:.0f} | {_codes(loud)} "
+            f"| {_codes(soft)} |"
+        )
+        _show(rows[-1], loud)
+    total = (
+        f"{len(names) - left} of {len(names)} networks looked at: {errors} errors, {n_warnings} "
+        f"warnings."
+    )
+    print(total)  # noqa: T201 - a command
+    if options.write:
+        table = ["| network | made in, s | gate, s | errors | warnings |", "|---|---|---|---|---|"]
+        how = "`python tests/zoo/run.py --applications --write`"
+        write_section("keras.applications", how, [total, "", *table, *rows])
+    return int(errors > 0)
+
+
+def _told(accounts: list[Account]) -> tuple[list[Finding], list[Finding]]:
+    """Return (errors and crashes, the other findings)."""
+    found = [one for account in accounts for one in account.findings]
+    loud = [one for one in found if one.severity == "error" or one.name == "check-crashed"]
+    return loud, [one for one in found if one not in loud]
+
+
+def _show(row: str, loud: list[Finding]) -> None:
+    print(row, flush=True)  # noqa: T201 - a command
+    for one in loud:
+        print("   ", gate.report([one]))  # noqa: T201 - a command
 
 
 def _codes(findings: list[Any]) -> str:

@@ -9,12 +9,22 @@ from typing import TYPE_CHECKING, Any
 from pytest_kepler.adapters.keras.logs import plain, shortest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytest_kepler.adapters.base import Recorder
 
 
-def make(recorder: Recorder) -> Any:
-    """Return a callback that records each epoch: logs, seconds and learning rate."""
-    return _callback_class()(recorder)
+def make(recorder: Recorder, conclude: Callable[[], None] = lambda: None) -> Any:
+    """Return a callback that records each epoch, and ends a training that is hopeless.
+
+    Parameters
+    ----------
+    recorder : Recorder
+        Gets logs, seconds and learning rate, and tells whether to go on.
+    conclude : callable, optional
+        Called when the training is over.
+    """
+    return _callback_class()(recorder, conclude)
 
 
 @functools.cache
@@ -25,9 +35,9 @@ def _callback_class() -> Any:
     class KeplerCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is untyped
         """Writes each epoch's numbers as stepped metrics; the step is Keras' epoch, from 0."""
 
-        def __init__(self, recorder: Recorder) -> None:
+        def __init__(self, recorder: Recorder, conclude: Callable[[], None]) -> None:
             super().__init__()
-            self._recorder = recorder
+            self._recorder, self._conclude = recorder, conclude
             self._started_at = 0.0
             self._epoch = -1
 
@@ -45,10 +55,13 @@ def _callback_class() -> Any:
             values["epoch_seconds"] = time.perf_counter() - self._started_at
             self._recorder.curve(values, epoch)
             self._recorder.progress(epoch + 1, (self.params or {}).get("epochs"), values)
+            if self._recorder.is_hopeless(values):
+                self.model.stop_training = True
 
         def on_train_end(self, logs: Any = None) -> None:  # noqa: ARG002
             if getattr(self.model, "stop_training", False):
                 self._recorder.facts({"stopped_epoch": self._epoch})
+            self._conclude()
 
     return KeplerCallback
 

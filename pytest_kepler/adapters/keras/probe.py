@@ -1,58 +1,28 @@
-"""The probe: a few training steps on a clone of a Keras model, and what they showed.
-
-Three runs start from the weights that the model has. Run U takes the user's own optimizer. Run A
-takes Adam at 0.01 on the whole batch: whether a weight can be reached is read there, because the
-first steps of a warm-up are so small that a sound network looks dead. Two runs learn a few rows by
-heart, once with their inputs and once with one input for all.
-"""
+"""The bench of the probe for Keras on TensorFlow: a clone, and the steps taken on it."""
 
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from pytest_kepler.adapters.keras.sampling import chosen_rows
-from pytest_kepler.adapters.views import (
-    BATCH_CELLS,
-    BATCH_ROWS,
-    FewRows,
-    NotApplicable,
-    Probe,
-    UserRun,
-    Weight,
-)
+from pytest_kepler.adapters import probing
+from pytest_kepler.adapters.probing import ADAM_STEPS, BETAS, EPSILON, FEW, USER_STEPS
+from pytest_kepler.adapters.sampling import chosen_rows
+from pytest_kepler.adapters.views import NotApplicable
 
 if TYPE_CHECKING:
+    from pytest_kepler.adapters.probing import Batch, Role
     from pytest_kepler.adapters.views import Array, Floats
 
-USER_STEPS: Final = 20
-ADAM_STEPS: Final = 4
-FEW_STEPS: Final = 20
-FEW: Final = 32
-ADAM_RATE: Final = 0.01
-#: Where the few rows are hardly learned, what suits shallow and deep networks is tried as well.
-OTHER_RATES: Final = (0.1, 0.001)
-_HARDLY: Final = 0.7
-
-_MIN_ROWS: Final = 8
-#: Values that all layers together may hold for the batch.
-_ACTIVATION_CELLS: Final = 50_000_000
-_SECONDS: Final = 20.0
 #: Tracing takes a while for each weight.
 _MAX_WEIGHTS: Final = 120
-#: Runs of the batch and of the few rows that the first step stands for.
-_STEPS_LIKE_THE_FIRST: Final = 30
-#: Bytes that a parameter takes: the clone, its start, two moments, a gradient.
-_BYTES_A_PARAMETER: Final = 20
 _MEMORY_SHARE: Final = 0.8
 #: What a float16 gradient is multiplied by on its way, so that it does not vanish.
 _HALF_SCALE: Final = 1024.0
-_BETAS: Final = (0.9, 0.999)
 _RECURRENT: Final = ("kernel", "recurrent_kernel")
 
 
@@ -61,14 +31,7 @@ def require_size(model: Any, max_parameters: int) -> None:
     n_weights = len(model.trainable_variables)
     if n_weights > _MAX_WEIGHTS:
         raise NotApplicable(f"the probe did not run: the model has {n_weights} trainable weights")
-    n_parameters = int(model.count_params())
-    if n_parameters > max_parameters:
-        raise NotApplicable(
-            f"the probe did not run: {n_parameters:,} parameters are more than {max_parameters:,}"
-        )
-    left = _device_memory_left()
-    if left is not None and n_parameters * _BYTES_A_PARAMETER > left:
-        raise NotApplicable("the probe did not run: the GPU's memory is nearly full")
+    probing.require_size(int(model.count_params()), max_parameters, _device_memory_left())
 
 
 def _device_memory_left() -> float | None:
@@ -89,12 +52,8 @@ def rows_of_batch(model: Any, X: Any, labels: Any, n_rows: int) -> Array:
     first = X
     while isinstance(first, Mapping | list | tuple):
         first = next(iter(first.values())) if isinstance(first, Mapping) else first[0]
-    cells = max(1, int(np.prod(getattr(first, "shape", (1,))[1:])))
-    limit = min(BATCH_ROWS, n_rows, BATCH_CELLS // cells, _ACTIVATION_CELLS // _cells(model))
-    if limit < _MIN_ROWS:
-        why = f"there are {n_rows} rows" if n_rows < _MIN_ROWS else "its layers are too large"
-        raise NotApplicable(f"the probe did not run: {why}")
-    return chosen_rows(labels, n_rows, limit)
+    cells = int(np.prod(getattr(first, "shape", (1,))[1:]))
+    return chosen_rows(labels, n_rows, probing.n_rows_for(n_rows, cells, _cells(model)))
 
 
 def _cells(model: Any) -> int:
@@ -112,7 +71,7 @@ class Bench:
 
     def __init__(self, clone: Any, X: Any, y: Any) -> None:
         self.clone = clone
-        self.X, self.y = X, y
+        self.batch: Batch = (X, y)
         self.trainable = list(clone.trainable_variables)
         if not self.trainable:
             raise NotApplicable("the probe did not run: there is nothing to train")
@@ -159,7 +118,7 @@ class Bench:
             ]
             return tf.cast(total, tf.float32) - tf.cast(penalty, tf.float32), gradients
 
-        signature = [_specs(self.X), _specs(self.y)]
+        signature = [_specs(part) for part in self.batch]
         return tf.function(compute, input_signature=signature, autograph=False)
 
     @cached_property
@@ -176,12 +135,12 @@ class Bench:
                     var=value.handle,
                     m=first.handle,
                     v=second.handle,
-                    beta1_power=tf.cast(_BETAS[0] ** number, value.dtype),
-                    beta2_power=tf.cast(_BETAS[1] ** number, value.dtype),
+                    beta1_power=tf.cast(BETAS[0] ** number, value.dtype),
+                    beta2_power=tf.cast(BETAS[1] ** number, value.dtype),
                     lr=tf.cast(rate, value.dtype),
-                    beta1=tf.cast(_BETAS[0], value.dtype),
-                    beta2=tf.cast(_BETAS[1], value.dtype),
-                    epsilon=tf.cast(1e-7, value.dtype),
+                    beta1=tf.cast(BETAS[0], value.dtype),
+                    beta2=tf.cast(BETAS[1], value.dtype),
+                    epsilon=tf.cast(EPSILON, value.dtype),
                     grad=gradient,
                 )
             return tf.stack([_size(one) for one in gradients])
@@ -196,14 +155,18 @@ class Bench:
 
         return [tf.TensorSpec(one.shape, one.value.dtype) for one in self.trainable]
 
-    def adam_run(self, x: Any, y: Any, rate: float, n_steps: int) -> tuple[Floats, Array]:
+    def step(self) -> None:
+        """Compute the gradients on the batch once, to see how long it takes."""
+        self.gradients(*self.batch)
+
+    def adam_run(self, batch: Batch, rate: float, n_steps: int) -> tuple[Floats, Array]:
         """Return the losses before each step, and the size of each gradient at each step."""
         import tensorflow as tf
 
         self.reset()
         losses, sizes = [], []
         for number in range(1, n_steps + 1):
-            loss, gradients = self.gradients(x, y)
+            loss, gradients = self.gradients(*batch)
             found = self._adam(gradients, tf.constant(float(number)), tf.constant(rate))
             losses.append(float(loss))
             sizes.append(_numpy(found))
@@ -223,12 +186,12 @@ class Bench:
         losses, updates = [], np.zeros(0)
         for number in range(USER_STEPS):
             before = self._values(kernels) if number == ADAM_STEPS - 1 else []
-            loss, gradients = self.gradients(self.X, self.y)
+            loss, gradients = self.gradients(*self.batch)
             traced(gradients)
             losses.append(float(loss))
             if before:
-                updates = _moved(before, self._values(kernels))
-        losses.append(float(self.gradients(self.X, self.y)[0]))
+                updates = probing.moved(before, self._values(kernels))
+        losses.append(float(self.gradients(*self.batch)[0]))
         return np.asarray(losses), updates
 
     def outputs(self) -> list[Array]:
@@ -238,21 +201,22 @@ class Bench:
         """
         import tensorflow as tf
 
-        found = [self.clone(self.X, training=mode) for mode in (False, True)]
+        found = [self.clone(self.batch[0], training=mode) for mode in (False, True)]
         return [_numpy(one).astype(np.float64) for one in tf.nest.flatten(found)]
 
     def loss(self) -> float:
         """Return the loss on the batch in inference mode, without penalties."""
         import tensorflow as tf
 
-        outputs = self.clone(self.X, training=False)
-        total = self.clone.compute_loss(self.X, self.y, outputs, None, training=False)
+        x, y = self.batch
+        outputs = self.clone(x, training=False)
+        total = self.clone.compute_loss(x, y, outputs, None, training=False)
         penalty = sum((tf.reduce_sum(one) for one in self.clone.losses), 0.0)
         return float(tf.cast(total, tf.float32) - tf.cast(penalty, tf.float32))
 
-    def columns_equal(self, kernels: Sequence[int]) -> dict[int, bool]:
-        """Return for each kernel whether all its units have the same incoming weights."""
-        return {i: _has_equal_columns(_numpy(self.trainable[i].value)) for i in kernels}
+    def units(self, index: int) -> Array:
+        """Return a trainable weight as it is; Keras has the units on the last axis."""
+        return _numpy(self.trainable[index].value)
 
     def start_of(self, index: int) -> Array:
         """Return a trainable weight as it was at the start."""
@@ -263,115 +227,49 @@ class Bench:
     def _values(self, indices: Sequence[int]) -> list[Array]:
         return [_numpy(self.trainable[i].value) for i in indices]
 
+    @cached_property
+    def weights(self) -> Sequence[tuple[str, Role]]:
+        """Path and role of each trainable weight."""
+        return [(str(one.path), _role(self.clone, one)) for one in self.trainable]
 
-def run(
-    bench: Bench,
-    user_optimizer: Callable[[], tuple[Any, float, bool]],
-    output_weights: Sequence[float],
-) -> Probe:
-    """Take the steps and return what they showed.
+    @cached_property
+    def few(self) -> Batch:
+        """The first few rows."""
+        import tensorflow as tf
 
-    Parameters
-    ----------
-    bench : Bench
-        The clone on its batch.
-    user_optimizer : callable
-        Gives (a copy of the user's optimizer, its rate, whether the rate is scheduled), or
-        raises `NotApplicable`.
-    output_weights : sequence of float
-        How much the loss of each output counts.
+        x, y = tf.nest.map_structure(lambda one: one[:FEW], self.batch)
+        return x, y
 
-    Raises
-    ------
-    NotApplicable
-        If a step takes so long that the probe would not end in 20 seconds.
-    """
-    began = time.perf_counter()
-    roles = [_role(bench, one) for one in bench.trainable]
-    kernels = [i for i, role in enumerate(roles) if role == "kernel"]
-    loss, before = bench.loss(), _variation(bench.outputs())
-    equal = bench.columns_equal(kernels)
-    bench.gradients(bench.X, bench.y)
-    _require_time(bench, time.perf_counter() - began)
-    adam_losses, sizes = bench.adam_run(bench.X, bench.y, ADAM_RATE, ADAM_STEPS)
-    after = _variation(bench.outputs())
-    still_equal = bench.columns_equal(kernels)
-    weights = [
-        Weight(
-            path=str(one.path),
-            role=roles[i],
-            size=float(np.sqrt(np.mean(np.square(bench.start_of(i), dtype=np.float64)))),
-            gradients=sizes[:, i].astype(np.float64),
-            is_connected=i not in bench.unconnected,
-            columns_equal=(equal.get(i, False), still_equal.get(i, False)),
-        )
-        for i, one in enumerate(bench.trainable)
-    ]
-    few_X, few_y = _first_rows(bench.X), _first_rows(bench.y)
-    few_rows = _few_rows(bench, few_X, few_y)
-    sized = [i for i in kernels if weights[i].size > 0]
-    user, why = _user_run(bench, user_optimizer, sized)
-    return Probe(
-        n_rows=_n_rows(bench.X),
-        has_distinct_rows=_has_distinct_rows(bench.X),
-        labels=_in_order(bench.y, bench.clone),
-        few_labels=_in_order(few_y, bench.clone),
-        output_weights=output_weights,
-        loss=loss,
-        weights=weights,
-        adam_losses=adam_losses,
-        variation=(before, after),
-        few_rows=few_rows,
-        user=user,
-        why_no_user_run=why,
-        seconds=time.perf_counter() - began,
-    )
+    @cached_property
+    def few_alike(self) -> Batch:
+        """The first few rows with one input for all of them."""
+        x, y = self.few
+        return _one_input_for_all(x), y
+
+    @property
+    def n_rows(self) -> int:
+        """The number of rows."""
+        import tensorflow as tf
+
+        return int(tf.nest.flatten(self.batch[0])[0].shape[0])
+
+    @property
+    def has_distinct_rows(self) -> bool:
+        """Whether any input differs between the rows."""
+        import tensorflow as tf
+
+        return any(bool(tf.reduce_any(one != one[:1])) for one in tf.nest.flatten(self.batch[0]))
+
+    def labels(self, batch: Batch) -> list[Array]:
+        """Return the labels of each output, in the order of the outputs."""
+        labels = batch[1]
+        if isinstance(labels, Mapping):
+            labels = [labels[name] for name in self.clone.output_names]
+        return [_numpy(one) for one in (labels if isinstance(labels, list | tuple) else [labels])]
 
 
-def _first_rows(values: Any) -> Any:
-    import tensorflow as tf
-
-    return tf.nest.map_structure(lambda one: one[:FEW], values)
-
-
-def _require_time(bench: Bench, spent: float) -> None:
-    began = time.perf_counter()
-    bench.gradients(bench.X, bench.y)
-    took = time.perf_counter() - began
-    # What is left to trace takes about as long as what was traced.
-    if 2 * spent + took * _STEPS_LIKE_THE_FIRST > _SECONDS:
-        raise NotApplicable(
-            f"the probe did not run: one step takes {took:.1f} s, and {spent:.0f} s went before it"
-        )
-
-
-def _few_rows(bench: Bench, x: Any, y: Any) -> list[FewRows]:
-    constant = _one_input_for_all(x)
-    runs: list[FewRows] = []
-    for rate in (ADAM_RATE, *OTHER_RATES):
-        real = bench.adam_run(x, y, rate, FEW_STEPS)[0]
-        same = bench.adam_run(constant, y, rate, FEW_STEPS)[0]
-        runs.append(FewRows(rate, real, same))
-        if np.nanmin(real) < _HARDLY * np.nanmin(same):
-            break
-    return runs
-
-
-def _user_run(
-    bench: Bench, user_optimizer: Callable[[], tuple[Any, float, bool]], kernels: Sequence[int]
-) -> tuple[UserRun | None, str]:
-    try:
-        optimizer, rate, is_scheduled = user_optimizer()
-        losses, updates = bench.user_run(optimizer, kernels)
-    except NotApplicable as reason:
-        return None, str(reason)
-    except Exception as error:  # noqa: BLE001 - an optimizer of the user's own may fail in any way
-        return None, f"the optimizer cannot be copied: {type(error).__name__}"
-    return UserRun(losses, updates, rate, is_scheduled), ""
-
-
-def _role(bench: Bench, variable: Any) -> Any:
-    owner = _owner(bench.clone, variable)
+def _role(clone: Any, variable: Any) -> Role:
+    owner = _owner(clone, variable)
     name = str(variable.name)
     if "embedding" in name.lower() or type(owner).__name__ == "Embedding":
         return "embedding"
@@ -414,53 +312,6 @@ def _one_input_for_all(x: Any) -> Any:
     return tf.nest.map_structure(same, x)
 
 
-def _variation(outputs: Sequence[Array]) -> float:
-    """Return the largest spread over rows, relative to the size of the outputs."""
-    spreads = []
-    for one in outputs:
-        flat = one.reshape(len(one), -1)
-        size = float(np.abs(flat).mean())
-        spreads.append(float(flat.std(axis=0).mean()) / size if size > 0 else 0.0)
-    return max(spreads)
-
-
-def _has_equal_columns(values: Array) -> bool:
-    columns = values.reshape(-1, values.shape[-1])
-    if columns.shape[1] < 2:  # noqa: PLR2004 - a single unit equals itself
-        return False
-    away = np.abs(columns - columns[:, :1]).max()
-    return bool(away <= 1e-8 * np.abs(columns).max())
-
-
-def _moved(before: Sequence[Array], after: Sequence[Array]) -> Floats:
-    """Return how far weights moved, relative to their size; those of size 0 are left out."""
-    found = []
-    for old, new in zip(before, after, strict=True):
-        size = float(np.linalg.norm(old.astype(np.float64)))
-        if size > 0:
-            found.append(float(np.linalg.norm((new - old).astype(np.float64))) / size)
-    return np.asarray(found)
-
-
 def _numpy(value: Any) -> Array:
     array: Array = sys.modules["keras"].ops.convert_to_numpy(value)
     return array
-
-
-def _in_order(labels: Any, model: Any) -> list[Array]:
-    """Return the labels of each output, in the order of the outputs."""
-    if isinstance(labels, Mapping):
-        labels = [labels[name] for name in model.output_names]
-    return [_numpy(one) for one in (labels if isinstance(labels, list | tuple) else [labels])]
-
-
-def _has_distinct_rows(X: Any) -> bool:
-    import tensorflow as tf
-
-    return any(bool(tf.reduce_any(one != one[:1])) for one in tf.nest.flatten(X))
-
-
-def _n_rows(X: Any) -> int:
-    import tensorflow as tf
-
-    return int(tf.nest.flatten(X)[0].shape[0])

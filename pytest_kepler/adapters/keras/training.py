@@ -12,6 +12,7 @@ import numpy as np
 from pytest_kepler.adapters import metrics
 from pytest_kepler.adapters.base import Evaluated, Fitted
 from pytest_kepler.adapters.keras import callback, describe, logs
+from pytest_kepler.errors import ExperimentError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -229,12 +230,26 @@ def dump(model: Any, path: Path) -> None:
         model.save(path)
 
 
-def load(path: Path) -> Any:
-    """Read a model; its custom layers must be registered with Keras."""
+def load(path: Path, *, trusted: bool = False) -> Any:
+    """Read a model; its custom layers must be registered with Keras.
+
+    Raises
+    ------
+    ExperimentError
+        If it holds code, such as a ``Lambda`` layer, and is not trusted.
+    """
     import keras
 
     with _quiet():
-        return keras.saving.load_model(path)
+        try:
+            return keras.saving.load_model(path, safe_mode=not trusted)
+        except ValueError as error:
+            if trusted or "unsafe_deserialization" not in str(error):
+                raise
+            raise ExperimentError(
+                f"{path.name} holds code, such as a Lambda layer. If you know who wrote it, load "
+                "it with trusted=True."
+            ) from error
 
 
 @contextlib.contextmanager

@@ -13,12 +13,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from pytest_kepler.adapters.keras import probe as probing
-from pytest_kepler.adapters.keras.sampling import picked
+from pytest_kepler.adapters import graph, probing
+from pytest_kepler.adapters.keras import probe as benches
+from pytest_kepler.adapters.sampling import picked
 from pytest_kepler.adapters.views import (
     BATCH_CELLS,
     BATCH_ROWS,
     Array,
+    Broadcast,
     FirstSignal,
     Layer,
     LayerSignal,
@@ -99,17 +101,7 @@ _ACTIVATION_LAYERS: Final[Mapping[str, str]] = {
     "ReLU": "relu",
     "Softmax": "softmax",
 }
-#: Activations of which a unit can be dead or saturated.
-_WATCHED: Final = {"relu", "relu6", "sigmoid", "tanh"}
-#: Where a value of these stands near an end: beyond 5 before the activation.
-_ENDS: Final[Mapping[str, tuple[float, float]]] = {
-    "sigmoid": (0.0066929, 0.9933071),
-    "tanh": (-0.9999092, 0.9999092),
-}
 _SIGNAL_CELLS = 50_000_000
-#: Layers between an activation and the product that makes it a gate.
-_GATE_DEPTH = 6
-_BEFORE_GATE: Final = {"activation", "conv", "dense", "passive"}
 _STD_ERRORS = 5.0
 _FRESH_SHARE = 0.9
 
@@ -199,6 +191,21 @@ class KerasView(ModelView):
         return operations, inputs, list(outputs)
 
     @property
+    def is_network(self) -> bool:
+        """Always."""
+        return True
+
+    @property
+    def optimizer(self) -> Any:
+        """The optimizer that the model is compiled with."""
+        return getattr(self.model, "optimizer", None)
+
+    @property
+    def default_batch_size(self) -> int | None:
+        """Keras' own."""
+        return 32
+
+    @property
     def backend(self) -> str:
         """The numerical backend: ``tensorflow``, ``jax`` or ``torch``."""
         return str(sys.modules["keras"].backend.backend())
@@ -281,7 +288,7 @@ class KerasView(ModelView):
         operations, inputs, _ = self._graph
         layers = self.layers
         signals = []
-        for position in self._first_weighted():
+        for position in graph.first_weighted(layers):
             layer = layers[position]
             if layer.kind not in {"dense", "conv", "recurrent"} or not layer.is_trainable:
                 continue
@@ -306,7 +313,7 @@ class KerasView(ModelView):
         chosen = [
             position
             for position, layer in enumerate(layers)
-            if layer.activation in _WATCHED
+            if layer.activation in graph.WATCHED
             and layer.kind in {"dense", "conv", "activation"}
             and id(operations[position]) not in ends
         ]
@@ -380,18 +387,46 @@ class KerasView(ModelView):
         trainable = sum(int(np.prod(one.shape)) for one in model.trainable_variables)
         return trainable, int(model.count_params())
 
+    def broadcast(self, labels: Any) -> Broadcast | None:
+        """Return the shapes that a loss of the user's own compares each with each, if it does.
+
+        Keras lines up the shapes for its own losses and for functions, not for a class derived
+        from `Loss`.
+        """
+        keras = sys.modules["keras"]
+        config = getattr(getattr(self.model, "_compile_config", None), "config", None) or {}
+        loss: Any = config.get("loss")
+        is_own = isinstance(loss, keras.losses.Loss) and not type(loss).__module__.startswith(
+            "keras."
+        )
+        if not is_own or len(self.batch_outputs) != 1:
+            raise NotApplicable("Keras lines up the shapes of outputs and labels")
+        if labels is None or isinstance(labels, Mapping):
+            raise NotApplicable("no labels of one output were given")
+        outputs = self.batch_outputs[0]
+        true = as_array(picked(labels, slice(len(outputs))))
+        if true.shape == outputs.shape or true.size != outputs.size:
+            return None
+        with untouched_globals(), _quiet_failures("the loss cannot be called"):
+            is_paired = probing.compares_each_with_each(
+                lambda ours, theirs: float(_to_numpy(loss(_tensors(theirs), _tensors(ours)))),
+                outputs,
+                true.astype(outputs.dtype),
+            )
+        return Broadcast(outputs.shape, true.shape, is_certain=True) if is_paired else None
+
     def probe(self, labels: Any, max_parameters: int) -> Probe:
         """Take a few training steps on a clone, given what `fit` gets as its target."""
         if self.backend != "tensorflow":
             raise NotApplicable(f"the probe does not run on {self.backend}")
         self._require_usual_training()
         model = self._built
-        probing.require_size(model, max_parameters)
+        benches.require_size(model, max_parameters)
         quietly = _quiet_failures("the probe did not run")
         with untouched_globals(), _untouched_seeds(model), quietly:
             X, labels = self._rows_for_probe(labels)
             clone = self._compiled_clone(X)
-            bench = probing.Bench(clone, _tensors(X), _tensors(labels))
+            bench = benches.Bench(clone, _tensors(X), _tensors(labels))
             return probing.run(bench, self._user_optimizer, self._output_weights)
 
     def _require_usual_training(self) -> None:
@@ -412,7 +447,7 @@ class KerasView(ModelView):
         if labels is None:
             raise NotApplicable("no target was given")
         blocks = read_blocks(X)
-        rows = probing.rows_of_batch(self._built, X, labels, blocks[0].n_rows)
+        rows = benches.rows_of_batch(self._built, X, labels, blocks[0].n_rows)
         return picked(X, rows), picked(labels, rows)
 
     def _compiled_clone(self, X: Any) -> Any:
@@ -457,19 +492,6 @@ class KerasView(ModelView):
         is_scheduled = isinstance(rate, keras.optimizers.schedules.LearningRateSchedule)
         copy = type(given).from_config(given.get_config())
         return copy, float(_to_numpy(given.learning_rate)), is_scheduled
-
-    def _first_weighted(self) -> list[int]:
-        """Positions of the weighted layers without a weighted layer before them."""
-        operations, inputs, _ = self._graph
-        behind: dict[int, bool] = {}
-        first = []
-        for position, operation in enumerate(operations):
-            covered = any(behind[source] for source in inputs[position])
-            is_weighted = bool(getattr(operation, "trainable_weights", None))
-            if is_weighted and not covered:
-                first.append(position)
-            behind[position] = covered or is_weighted
-        return first
 
     def _pre_activation(self, layer: Any) -> Array:
         keras = sys.modules["keras"]
@@ -676,7 +698,7 @@ def _signal(layers: Sequence[Layer], position: int, operation: Any, values: Arra
     is_first = getattr(operation, "data_format", "") == "channels_first"
     units = np.moveaxis(values, 1, -1) if is_first else values
     flat = units.reshape(-1, units.shape[-1])
-    low, high = _ENDS.get(layer.activation, (-np.inf, np.inf))
+    low, high = graph.ENDS.get(layer.activation, (-np.inf, np.inf))
     return LayerSignal(
         layer=layer.name,
         activation=layer.activation,
@@ -684,34 +706,9 @@ def _signal(layers: Sequence[Layer], position: int, operation: Any, values: Arra
         n_rows=len(values),
         dead=float((flat == 0).all(axis=0).mean()),
         saturated=float(((flat < low) | (flat > high)).mean()),
-        is_gate=_is_gate(layers, position),
-        is_normalised=_is_normalised(layers, position),
+        is_gate=graph.is_gate(layers, position),
+        is_normalised=graph.is_normalised(layers, position),
     )
-
-
-def _is_normalised(layers: Sequence[Layer], position: int) -> bool:
-    """Tell whether a BatchNorm stands anywhere before a layer."""
-    waiting, seen = list(layers[position].inputs), set[int]()
-    while waiting:
-        one = waiting.pop()
-        if one in seen:
-            continue
-        if layers[one].kind == "batchnorm":
-            return True
-        seen.add(one)
-        waiting += layers[one].inputs
-    return False
-
-
-def _is_gate(layers: Sequence[Layer], position: int) -> bool:
-    """Tell whether what a layer gives ends in a product with something else."""
-    frontier = {position}
-    for _ in range(_GATE_DEPTH):
-        frontier = {i for i, one in enumerate(layers) if frontier & set(one.inputs)}
-        if any(layers[i].class_name == "Multiply" for i in frontier):
-            return True
-        frontier = {i for i in frontier if layers[i].kind in _BEFORE_GATE}
-    return False
 
 
 def _arrays(outputs: Any) -> list[Array]:

@@ -25,6 +25,8 @@ FRAMEWORK: Final = "sklearn"
 _MAX_NESTING: Final = 8
 #: Learned attributes that are arrays of weights, or lists of them.
 _WEIGHTS: Final = ("coef_", "intercept_", "coefs_", "intercepts_", "dual_coef_")
+#: Of the classes that make a file one to be trusted.
+_SHOWN: Final = 3
 
 
 def fit(model: Any, X: Any, y: Any, fit_kwargs: Mapping[str, Any], recorder: Recorder) -> Fitted:
@@ -253,8 +255,21 @@ def dump(model: Any, path: Path) -> None:
     io.dump(model, path)
 
 
-def load(path: Path) -> Any:
-    """Read an estimator that this project's own run wrote, so all of its types are trusted."""
+def load(path: Path, *, trusted: bool = False) -> Any:
+    """Read an estimator.
+
+    Raises
+    ------
+    ExperimentError
+        If it holds classes that skops does not know to be harmless, and is not trusted.
+    """
     from skops import io
 
-    return io.load(path, trusted=io.get_untrusted_types(file=path))
+    unknown = io.get_untrusted_types(file=path)
+    if unknown and not trusted:
+        more = f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
+        raise ExperimentError(
+            f"{path.name} holds {', '.join(unknown[:_SHOWN])}{more}, which skops does not know to "
+            "be harmless. If you know who wrote it, load it with trusted=True."
+        )
+    return io.load(path, trusted=unknown)

@@ -252,3 +252,40 @@ def test_a_dataset_to_validate_on_is_read_if_it_can_be():
     generator = (part for part in [held_out])
     assert codes(verdict(X_train, y_train, validation_data=generator)) == set()
     assert len(list(generator)) == 1
+
+
+class Squares(keras.losses.Loss):
+    """A loss of a user's own, which does not line up the shapes."""
+
+    def call(self, y_true, y_pred):
+        return keras.ops.square(y_true - y_pred)
+
+
+class Lined(Squares):
+    def call(self, y_true, y_pred):
+        return super().call(keras.ops.reshape(y_true, keras.ops.shape(y_pred)), y_pred)
+
+
+class Ranking(keras.losses.Loss):
+    """A loss that means to compare each row with each."""
+
+    def call(self, y_true, y_pred):
+        ops = keras.ops
+        true, pred = ops.reshape(y_true, (-1, 1)), ops.reshape(y_pred, (-1, 1))
+        order = ops.sign(true - ops.transpose(true))
+        return ops.softplus(-order * (pred - ops.transpose(pred)))
+
+
+@pytest.mark.parametrize(
+    ("loss", "y", "expected"),
+    [
+        (Squares(), DIABETES_y, [("K418", "error")]),
+        (Squares(), DIABETES_y[:, None], []),
+        (Lined(), DIABETES_y, []),
+        (Ranking(), DIABETES_y, []),
+        ("mse", DIABETES_y, []),
+        (lambda true, pred: keras.ops.square(true - pred), DIABETES_y, []),
+    ],
+)
+def test_a_loss_that_compares_each_output_with_all_labels_is_an_error(loss, y, expected):
+    assert found_in("K418", regression("adam", loss), DIABETES_X, y) == expected

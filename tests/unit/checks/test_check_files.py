@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
+from pytest_kepler import cli
 from pytest_kepler.checks import files
 from pytest_kepler.checks.config import CheckConfig
 from pytest_kepler.errors import KeplerUsageError
@@ -111,3 +114,48 @@ def test_a_column_with_an_error_is_found_in_a_file(csv, tmp_path):
     path = tmp_path / "spoilt.csv"
     frame.to_csv(path, index=False)
     assert codes(path, "species") == {"K304", "K309"}
+
+
+# --- The command --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def holed(tmp_path):
+    path = tmp_path / "holed.csv"
+    PENGUINS.assign(code=PENGUINS["species"].str[:2]).to_csv(path, index=False)
+    return path
+
+
+def test_the_command_exits_1_on_an_error_and_0_on_warnings(csv, holed, capsys):
+    assert cli.main(["check", str(csv), "--target", "species"]) == 0
+    assert cli.main(["check", str(holed), "--target", "species"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("K309 error") for line in lines)
+    assert lines[-1].endswith("kepler check K309")
+
+
+def test_the_first_error_stands_first_and_no_line_is_wider_than_the_terminal(
+    holed, capsys, monkeypatch
+):
+    monkeypatch.setenv("COLUMNS", "80")
+    cli.main(["check", str(holed), "--target", "species"])
+    *block, _summary = capsys.readouterr().out.splitlines()
+    assert block[0].startswith("K309 error")
+    assert max(map(len, block)) <= 80
+
+
+def test_json_has_findings_with_numbers_and_what_could_not_be_judged(holed, capsys):
+    cli.main(["check", str(holed), "--target", "species", "--format", "json"])
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["rows"], answer["columns"]) == (344, 9)
+    assert answer["findings"][0]["code"] == "K309"
+    assert answer["findings"][0]["threshold"] == {"rows that agree": 1.0}
+    assert "K305" in answer["passed"]
+    assert "K317" in answer["not_applicable"]
+
+
+def test_markdown_has_an_entry_for_each_finding(holed, capsys):
+    cli.main(["check", str(holed), "--target", "species", "--format", "markdown"])
+    text = capsys.readouterr().out
+    assert text.startswith("**")
+    assert "- **K309 error** The class of every row" in text

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import tomllib
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -102,7 +104,7 @@ error-share = 0.2
 
 [tool.kepler.experiment."tests/test_a.py::test_a"]
 ignore = { K301 = "two units on purpose" }
-severity = { K306 = "note" }
+severity = { K306 = { to = "note", reason = "kept for later" } }
 """
 
 
@@ -138,8 +140,24 @@ def test_a_project_without_settings_has_the_defaults(tmp_path):
         ({"K105": {"error-shar": 1}}, "K105 has no limit 'error-shar': did you mean 'error-share'"),
         ({"K999": {}}, "no check 'K999'"),
         ({"experiment": {"a": {"ignore": ["K301"]}}}, "ignore needs a reason for each code"),
-        ({"experiment": {"a": {"ignore": {"K301": " "}}}}, "ignoring K301 needs a reason"),
+        ({"experiment": {"a": {"ignore": {"K301": " "}}}}, "The waiver of K301 needs a reason"),
         ({"experiment": {"a": {"severity": {"K301": "mild"}}}}, "not 'mild'"),
+        (
+            {"experiment": {"a": {"ignore": {"K301": {"reason": "why", "until": "soon"}}}}},
+            "The waiver of K301 ends on 'soon'",
+        ),
+        ({"experiment": {"a": {"severity": {"K306": "note"}}}}, "lowering them needs a reason"),
+        (
+            {"experiment": {"a": {"severity": {"K306": {"to": "note", "reason": " "}}}}},
+            'K306 = { to = "note", reason = "why" }',
+        ),
+        (
+            {"experiment": {"a": {"severity": {"K301": {"to": "note", "why": "so"}}}}},
+            "severity has 'why': it takes to, reason",
+        ),
+        ({"experiment": {"a": {"severity": ["K301"]}}}, "severity must be a table"),
+        ({"time-budget-s": 0}, "time-budget-s must be a number above 0"),
+        ({"time-budget-s": "long"}, "time-budget-s must be a number above 0"),
         ({"experiment": {"a": {"waive": {}}}}, "has no setting 'waive'"),
     ],
 )
@@ -196,3 +214,83 @@ def test_errors_come_first():
         running.severity_order(one) for one in found
     )
     assert found[0].code == "K304"
+
+
+# --- Waivers, severities and the order of settings ----------------------------------------
+
+CONSTANT = np.c_[np.random.default_rng(0).normal(size=(50, 1)), np.ones((50, 2))]
+NODE = "tests/test_a.py::test_a"
+
+
+def of_experiment(**table):
+    return parse({"experiment": {NODE: table}}).for_experiment(NODE)
+
+
+def test_a_waiver_in_the_table_holds_until_its_last_day():
+    day = datetime.now().astimezone().date()
+    for until, waiver in ((day, f"why (until {day})"), (day - timedelta(days=1), "")):
+        config = of_experiment(ignore={"K306": {"reason": "why", "until": str(until)}})
+        (found,) = checks.data(CONSTANT, config=config, select="K306")
+        assert found.waiver == waiver
+        assert ("Its waiver ended" in found.message) is not bool(waiver)
+
+
+def test_a_day_of_toml_is_read_too():
+    table = tomllib.loads('ignore = { K306 = { reason = "why", until = 2999-01-01 } }')
+    (found,) = checks.data(CONSTANT, config=of_experiment(**table), select="K306")
+    assert found.waiver == "why (until 2999-01-01)"
+
+
+def test_an_error_is_lowered_with_the_reason_in_its_message():
+    table = {"K306": {"to": "warning", "reason": "two sensors are not connected yet"}}
+    (found,) = checks.data(CONSTANT, config=of_experiment(severity=table), select="K306")
+    assert found.severity == "warning"
+    assert found.message.endswith("Lowered to warning: two sensors are not connected yet")
+
+
+def test_a_severity_is_never_raised_by_the_table_of_an_experiment():
+    config = of_experiment(severity={"K301": "error"})
+    X = np.random.default_rng(0).normal(size=(50, 1)).repeat(2, axis=1)
+    (found,) = checks.data(X, config=config, select="K301")
+    assert found.severity == "warning"
+
+
+def test_the_table_of_one_experiment_leaves_others_alone():
+    config = parse({"experiment": {NODE: {"ignore": {"K306": "why"}}}})
+    for node, waiver in ((NODE, "why"), (f"{NODE}[1-a]", "why"), (f"{NODE}_b", "")):
+        (found,) = checks.data(CONSTANT, config=config.for_experiment(node), select="K306")
+        assert found.waiver == waiver
+
+
+def test_a_configured_limit_is_told_as_such():
+    config = parse({"K306": {"error-share": 0.9}})
+    (found,) = checks.data(CONSTANT, config=config, select="K306")
+    assert found.severity == "warning"
+    assert "0.9 (configured)" in found.threshold.values()
+
+
+def test_a_call_comes_before_the_project():
+    config = parse({"K301": {"min-r": 0.2}, "ignore": ["K306"]})
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=200)
+    X = np.c_[x, x + rng.normal(size=200)]
+    assert [one.code for one in checks.data(X, config=config)] == ["K301"]
+    assert checks.data(X, config=config, min_r=0.99) == []
+
+
+def test_the_checks_that_have_not_begun_when_the_time_is_over_are_not_run(monkeypatch):
+    clock = iter([0.0, *[61.0] * 100])
+    monkeypatch.setattr(running.time, "monotonic", lambda: next(clock))
+    from pytest_kepler.checks import families
+
+    outcome = families.examine_data(CONSTANT, None, None, CheckConfig())
+    assert outcome.findings == outcome.passed == []
+    assert set(outcome.not_applicable.values()) == {"the time budget is spent"}
+
+
+def test_a_check_that_would_only_repeat_another_waits_for_it():
+    pytest.importorskip("sklearn")
+    rng = np.random.default_rng(0)
+    train, test = rng.normal(size=(300, 2)), rng.normal(2.0, size=(200, 2))
+    assert "K112" not in {one.code for one in checks.split(train, test)}
+    assert [one.code for one in checks.split(train, test, select="K112")] == ["K112"]

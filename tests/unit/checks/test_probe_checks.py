@@ -12,8 +12,9 @@ import pytest
 from sklearn.datasets import load_diabetes, load_digits
 
 from pytest_kepler import checks, gate
-from pytest_kepler.adapters.keras import probe as probing
-from pytest_kepler.adapters.keras.sampling import chosen_rows
+from pytest_kepler.adapters import probing
+from pytest_kepler.adapters.keras import probe as benches
+from pytest_kepler.adapters.sampling import chosen_rows
 from pytest_kepler.adapters.views import FitView, read_data
 from pytest_kepler.checks import codes, families
 from pytest_kepler.checks.config import CheckConfig
@@ -123,6 +124,11 @@ LOUD = [
     ("K202", "warning", lambda: (mlp(depth=3, kernel_initializer=normal(1.0)), X, y)),
     ("K205", "error", lambda: (mlp("tanh", kernel_initializer="zeros"), X, y)),
     ("K205", "error", lambda: (mlp(kernel_initializer=initializers.Constant(0.02)), X, y)),
+    (
+        "K205",
+        "warning",
+        lambda: (mlp(depth=1, kernel_initializer=initializers.Constant(0.02)), X, y),
+    ),
     ("K206", "error", lambda: (mlp(bias_initializer=initializers.Constant(-10.0)), X, y)),
     ("K206", "error", lambda: (mlp(kernel_initializer="zeros"), X, y)),
     ("K207", "error", lambda: (mlp(depth=3, kernel_initializer=normal(1.0)), X, y)),
@@ -261,13 +267,13 @@ def test_a_probe_that_fails_fails_once(monkeypatch):
 
 def test_no_more_steps_are_taken_than_promised(monkeypatch):
     steps = []
-    compute = probing.Bench.adam_run
+    compute = benches.Bench.adam_run
 
-    def counted(self, x, y, rate, n_steps):
+    def counted(self, batch, rate, n_steps):
         steps.append(n_steps)
-        return compute(self, x, y, rate, n_steps)
+        return compute(self, batch, rate, n_steps)
 
-    monkeypatch.setattr(probing.Bench, "adam_run", counted)
+    monkeypatch.setattr(benches.Bench, "adam_run", counted)
     checks.model(mlp(), X, y)
     assert sum(steps) + probing.USER_STEPS <= 64
 
@@ -291,7 +297,7 @@ def test_few_rows_are_not_probed():
 
 
 def test_a_full_gpu_is_left_alone(monkeypatch):
-    monkeypatch.setattr(probing, "_device_memory_left", lambda: 1000.0)
+    monkeypatch.setattr(benches, "_device_memory_left", lambda: 1000.0)
     outcome = families.examine_model(mlp(), X, y, {}, CheckConfig())
     assert "memory is nearly full" in outcome.not_applicable["K506"]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,6 +13,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from pytest_kepler import checks
+from pytest_kepler.checks import families
 from pytest_kepler.checks.config import CheckConfig
 from pytest_kepler.errors import KeplerUsageError
 
@@ -329,3 +332,56 @@ def test_the_limit_of_shared_rows_is_a_share_above_five_percent(copies, severity
     # 450 test rows: 22 are 4.9 %, 23 are 5.1 %.
     (found,) = checks.split(*with_copies("digits", copies / 450), select="K105")
     assert (found.measured["rows"], found.severity) == (copies, severity)
+
+
+# --- K112: sides that only several columns together tell apart -----------------------------
+
+
+def cut_along_a_minor_axis(X, axis=-2, share=0.7):
+    """Return the rows on the two sides of a plane that no single column shows."""
+    scaled = (X - X.mean(axis=0)) / X.std(axis=0)
+    along = scaled @ np.linalg.svd(scaled, full_matrices=False)[2][axis]
+    is_test = along > np.quantile(along, share)
+    return X[~is_test], X[is_test]
+
+
+def test_sides_that_only_columns_together_tell_apart_are_found():
+    X = load_iris().data
+    found = checks.split(*cut_along_a_minor_axis(X))
+    assert [(one.code, one.severity) for one in found] == [("K112", "warning")]
+    assert found[0].measured["area"] > found[0].threshold["area"] > 0.6
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("load", [load_iris, load_wine, load_breast_cancer, load_diabetes])
+def test_random_sides_cannot_be_told_apart(load, seed):
+    X = load().data
+    order = np.random.default_rng(seed).permutation(len(X))
+    half = len(X) // 2
+    assert checks.split(X[order[:half]], X[order[half:]], select="K112") == []
+
+
+def test_a_split_by_time_is_not_asked_whether_it_can_be_told_apart():
+    train, test = cut_along_a_minor_axis(load_iris().data)
+    days = pd.date_range("2026-01-01", periods=len(train) + len(test))
+    frames = (
+        pd.DataFrame(train, index=days[: len(train)]),
+        pd.DataFrame(test, index=days[len(train) :]),
+    )
+    assert checks.split(*frames, select="K112") == []
+
+
+def test_the_limit_of_what_can_be_told_apart_can_be_set():
+    parts = cut_along_a_minor_axis(load_iris().data)
+    (found,) = checks.split(*parts, select="K112")
+    above = found.measured["area"] - 0.5 + 0.001
+    assert checks.split(*parts, select="K112", min_gain=above) == []
+    assert checks.split(*parts, select="K112", min_gain=above - 0.002) != []
+
+
+def test_without_scikit_learn_the_sides_are_not_told_apart(monkeypatch):
+    monkeypatch.delitem(sys.modules, "sklearn")
+    view = families.examine_split(
+        *cut_along_a_minor_axis(load_iris().data), None, None, None, None, CheckConfig()
+    )
+    assert view.not_applicable["K112"] == "scikit-learn is not imported"

@@ -11,9 +11,10 @@ import pytest
 from scipy import sparse
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV, KFold
-from sklearn.svm import SVC
+from sklearn.svm import SVC, OneClassSVM
 
-from pytest_kepler.checks import families
+from pytest_kepler import checks, gate
+from pytest_kepler.checks import codes, families
 from pytest_kepler.checks.config import CheckConfig
 
 pl = pytest.importorskip("polars")
@@ -182,3 +183,112 @@ def test_what_cannot_be_judged_says_why():
     assert set(outcome.not_applicable.values()) >= {
         "a generator cannot be looked at without consuming it"
     }
+
+
+# --- One case each, and what is answered --------------------------------------------------
+
+
+def told(found):
+    return [(one.code, one.severity) for one in found]
+
+
+def why(outcome, code):
+    return outcome.not_applicable[code]
+
+
+def test_an_empty_frame_has_nothing_to_judge_and_says_so():
+    outcome = families.examine_data(pd.DataFrame({"a": []}), [], None, CheckConfig())
+    assert outcome.findings == []
+    assert why(outcome, "K301") == why(outcome, "K304") == "there are no rows"
+
+
+def test_a_single_row_is_neither_constant_nor_repeated():
+    assert checks.data(pd.DataFrame({"a": [1.0], "b": ["x"]}), [1]) == []
+
+
+def test_one_class_is_an_error_for_those_that_learn_classes():
+    assert told(checks.data(NUMBERS, ["a"] * N)) == [("K319", "error")]
+    assert checks.data(NUMBERS, ["a"] * N, model=OneClassSVM()) == []
+
+
+def test_a_column_of_objects_is_read_by_what_is_in_it():
+    numbers = pd.DataFrame({"a": pd.Series([1.5, 2.5, None, 4.0] * 10, dtype=object)})
+    (found,) = checks.data(numbers.assign(b=NUMBERS[:, 0]))
+    assert (found.code, found.measured["missing"]) == ("K304", 10)
+
+
+def test_a_column_of_mixed_types_is_told():
+    mixed = pd.DataFrame({"a": [*range(38), "unknown", "none"], "b": NUMBERS[:, 0]})
+    (found,) = checks.data(mixed)
+    assert found.code == "K324"
+
+
+def test_lists_of_different_lengths_are_no_table():
+    outcome = families.examine_data([[1], [1, 2]] * 20, None, None, CheckConfig())
+    assert set(outcome.not_applicable.values()) >= {"the rows have different lengths"}
+
+
+def test_a_generator_is_not_consumed_and_its_checks_say_why():
+    rows = (row for row in NUMBERS)
+    assert checks.data(rows) == []
+    assert len(list(rows)) == N
+
+
+def test_a_target_of_texts_is_a_choice_of_classes():
+    rare = ["cat"] * 380 + ["dog"] * 10 + ["cow"] * 10
+    X = RNG.normal(size=(400, 2))
+    assert told(checks.data(X, rare)) == [("K311", "warning")]
+
+
+def test_several_targets_are_judged_one_by_one():
+    targets = np.c_[NUMBERS[:, 0], np.ones(N)]
+    (found,) = checks.data(NUMBERS, targets)
+    assert (found.code, found.severity, found.location) == ("K319", "warning", "target y, column 1")
+    targets[3, 0] = np.nan
+    assert ("K305", "error") in told(checks.data(NUMBERS, targets))
+
+
+def test_an_image_that_is_to_be_made_may_have_pixels_that_are_always_black():
+    images = RNG.random((N, 8, 8))
+    images[:, 0] = 0
+    assert checks.data(NUMBERS, images) == []
+    assert checks.data(NUMBERS, images.reshape(N, -1)) == []
+    assert told(checks.data(NUMBERS, np.zeros((N, 8, 8)))) == [("K319", "error")]
+
+
+def test_rare_counts_that_one_side_lacks_are_not_taken_for_classes():
+    rng = np.random.default_rng(0)
+    fired = 0
+    for _ in range(30):
+        X = rng.normal(size=(1_000, 3))
+        counts = rng.poisson(np.exp(0.5 * X[:, 0])).astype("float32")
+        found = checks.split(X[:800], X[800:], counts[:800], counts[800:])
+        fired += any(one.code == "K109" for one in found)
+    assert fired == 0
+
+
+def test_a_common_number_that_test_lacks_is_told():
+    labels = np.array([0, 1, 2] * 100)
+    X = RNG.normal(size=(300, 2))
+    keep = labels[200:] != 2
+    found = checks.split(X[:200], X[200:][keep], labels[:200], labels[200:][keep])
+    assert ("K109", "warning") in told(found)
+
+
+def test_a_model_that_cannot_be_asked_is_named_and_stops_nothing():
+    found = checks.behaviour(SVC(), NUMBERS, [0, 1] * 20)
+    assert {one.name for one in found} == {"check-crashed"}
+    assert all("NotFittedError" in one.message for one in found)
+
+
+def test_a_check_that_crashes_in_a_fit_does_not_block_it(monkeypatch):
+    def crash(*_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(codes.CHECKS["K301"].load(), "check", crash)
+    verdict = gate.examine_fit(
+        SVC(), NUMBERS, [0, 1] * 20, {}, config=CheckConfig(), today=dt.date(2026, 11, 25)
+    )
+    assert verdict.blocking == []
+    assert [(one.code, one.location) for one in verdict.findings] == [("K000", "K301")]
+    assert verdict.not_applicable["K301"] == "the check crashed"

@@ -57,7 +57,7 @@ def _sums_to_one(behaviour: BehaviourView, width: int) -> bool:
     """Tell whether the answers for a row are shares of one whole."""
     if width == 1:
         return False
-    if behaviour.model.framework == "keras":
+    if behaviour.model.is_network:
         output = behaviour.model.outputs[0]
         return output.activation == "softmax" or (
             output.loss is not None and output.loss.kind in {"categorical", "sparse"}

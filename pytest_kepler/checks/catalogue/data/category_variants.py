@@ -45,8 +45,8 @@ def check(data: DataView, limits: Limits) -> Iterator[Finding]:
                 shown = [" and ".join(map(repr, sorted(group))) for group in variants]
                 yield INFO.finding(
                     f"Column {column.name!r} has {_categories(len(variants))} under several "
-                    "spellings.",
-                    location=f"column {column.name!r}: {listed(shown, 3)}",
+                    f"spellings: {listed(shown, 3)}.",
+                    location=f"column {column.name!r}",
                     measured={"categories": len(variants), "n": block.n_rows},
                     threshold={"categories": 0},
                     fix="Bring the spellings together: .str.strip().str.lower().",

@@ -5,7 +5,8 @@ What it looks at
 Why it matters
     A model that always answers the same is perfect on such data.
 What it cannot see
-    A target that is constant in almost all rows.
+    A target that is constant in almost all rows; some constant columns of 16 or more, which
+    images have.
 Source
     https://scikit-learn.org/stable/modules/generated/sklearn.dummy.DummyClassifier.html
 """
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 INFO = CHECKS["K319"]
 _MIN_REL_SD = 1e-12
 _MIN_ROWS = 2
+_IMAGE = 16
 
 
 def check(data: DataView, limits: Limits) -> Iterator[Finding]:
@@ -51,13 +53,15 @@ def check(data: DataView, limits: Limits) -> Iterator[Finding]:
         if width > 1 and is_reconstruction(data):
             raise NotApplicable("the target is the input")
         constant = [j for j in range(width) if _is_constant(columns[:, j])]
-        if not constant:
+        # Pixels of an image that is to be made may well be constant: not all of them.
+        if not constant or (width >= _IMAGE and len(constant) < width):
             continue
+        is_only = len(data.targets) == 1
         value = f", {columns[0, constant[0]]}," if width == 1 else ""
         which = "The target has" if width == 1 else f"{plural(len(constant), 'target column')} have"
         yield INFO.finding(
             f"{which} the same value{value} in all {target.n_rows:,} rows.",
-            severity="error" if width == len(data.targets) == 1 else "warning",
+            severity="error" if len(constant) == width and is_only else "warning",
             location=f"target {target.name}{'' if width == 1 else f', column {listed(constant)}'}",
             measured={"distinct values": 1, "n": target.n_rows},
             threshold={"distinct values": 2},

@@ -53,8 +53,9 @@ def check(data: DataView, limits: Limits) -> Iterator[Finding]:
             usual = max(counts, key=lambda kind: counts[kind])
             yield INFO.finding(
                 f"Column {column.name!r} holds {usual}, but {counts[rare]:,} of its values "
-                f"{'is' if counts[rare] == 1 else 'are'} {rare}.",
-                location=f"column {column.name!r}: {listed([repr(one) for one in samples[rare]])}",
+                f"{'is' if counts[rare] == 1 else 'are'} {rare}: "
+                f"{listed([repr(one) for one in samples[rare]])}.",
+                location=f"column {column.name!r}",
                 measured={"share": share, "n": block.n_rows},
                 threshold={"max-rare-share": limits["max-rare-share"]},
                 fix="Bring the column to one type, and what does not fit to missing.",

@@ -49,9 +49,9 @@ def check(data: DataView, limits: Limits) -> Iterator[Finding]:
             if share < limits["min-number-share"]:
                 continue
             yield INFO.finding(
-                f"Column {column.name!r} holds numbers as text.",
-                location=f"column {column.name!r}"
-                + (f", but for {listed([repr(one) for one in others], 3)}" if others else ""),
+                f"Column {column.name!r} holds numbers as text"
+                + (f", but for {listed([repr(one) for one in others], 3)}." if others else "."),
+                location=f"column {column.name!r}",
                 measured={"share": share, "n": block.n_rows},
                 threshold={"min-number-share": limits["min-number-share"]},
                 fix="Read the column as numbers, and what is none as missing.",

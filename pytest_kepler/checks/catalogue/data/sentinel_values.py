@@ -57,8 +57,9 @@ def _in_texts(block: Block) -> Iterator[Finding]:
         spellings = _spellings(column)
         if len(spellings) > 1:
             yield INFO.finding(
-                f"Column {column.name!r} spells nothing in {len(spellings)} ways.",
-                location=f"column {column.name!r}: {listed([repr(one) for one in spellings])}",
+                f"Column {column.name!r} spells nothing in {len(spellings)} ways: "
+                f"{listed([repr(one) for one in spellings])}.",
+                location=f"column {column.name!r}",
                 measured={"spellings": len(spellings), "n": block.n_rows},
                 threshold={"spellings": 1},
                 fix=_FIX,

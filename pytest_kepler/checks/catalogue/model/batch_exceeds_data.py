@@ -78,5 +78,8 @@ def _steps(source: Any) -> int | None:
         cardinality = int(source.cardinality())
         return cardinality if cardinality >= 0 else None
     if hasattr(source, "batch_size") and hasattr(source, "__len__"):
-        return len(source)
+        try:
+            return len(source)
+        except TypeError:  # a loader of a stream has no length
+            return None
     return None

@@ -27,13 +27,15 @@ from pytest_kepler.checks.priors import few_rows_floor, few_rows_prior
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_kepler.adapters.views import FitView
+    from pytest_kepler.adapters.views import FewRows, FitView
     from pytest_kepler.checks.codes import Limits
     from pytest_kepler.records import Finding, Severity
 
 INFO = CHECKS["K701"]
 _REACHED = 1.2
 _LONG = 100
+_LATELY = 5
+_NOTICED = 0.01
 
 
 def check(fit: FitView, limits: Limits) -> Iterator[Finding]:
@@ -58,6 +60,8 @@ def check(fit: FitView, limits: Limits) -> Iterator[Finding]:
         # A bottleneck, or what is drawn in it, is slow to be of use.
         severity, share = "warning", share if share > limits["error"] else 0.0
     if share > limits["warn"]:
+        if any(_is_setting_off(run, prior - floor) for run in probe.few_rows):
+            raise NotApplicable("the loss has just begun to fall after twenty steps")
         yield INFO.finding(
             f"On a few rows the loss falls to {real:.3g} with their inputs, and to "
             f"{constant:.3g} with one input for all: the inputs help nothing.",
@@ -69,6 +73,18 @@ def check(fit: FitView, limits: Limits) -> Iterator[Finding]:
             "nowhere.",
             basis="probe",
         )
+
+
+def _is_setting_off(run: FewRows, scale: float) -> bool:
+    """Tell whether the inputs begin to help: the loss leaves that of one input faster and faster.
+
+    So it does where a network starts with small weights. In a dead one the two stay together.
+    """
+    gap = run.constant - run.real
+    if len(gap) <= _LATELY or not np.isfinite(gap).all():
+        return False
+    is_lowest = run.real[-1] <= run.real.min()
+    return bool(is_lowest and gap[-1] > _NOTICED * scale and gap[-1] > 1.5 * gap[-1 - _LATELY])
 
 
 def _is_long_sequence(fit: FitView) -> bool:

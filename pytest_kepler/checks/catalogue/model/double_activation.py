@@ -1,7 +1,8 @@
 """K411 double-activation: two activations at the output with nothing to learn between.
 
 What it looks at
-    A softmax or sigmoid layer at the output, and what it reads: the activation of the layer before.
+    A softmax or sigmoid at the output, and what it reads: the activation of the layer before. A
+    loss that takes logits applies the softmax or sigmoid itself.
 Why it matters
     A softmax of a softmax is nearly flat; one of a ReLU cannot tell the classes below zero apart.
 What it cannot see
@@ -15,6 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_kepler.checks.codes import CHECKS
+from pytest_kepler.checks.predicates import place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 INFO = CHECKS["K411"]
 _LAST = {"softmax", "sigmoid", "log_softmax"}
 _BEFORE = {"softmax", "sigmoid", "tanh", "relu", "relu6", "log_softmax"}
+#: What cuts scores and is no probability: softmax and sigmoid are K406's.
+_BENDING = {"tanh", "relu", "relu6"}
 
 
 def check(fit: FitView, limits: Limits) -> Iterator[Finding]:
@@ -46,6 +50,17 @@ def check(fit: FitView, limits: Limits) -> Iterator[Finding]:
                 fix=f"Take the {before.activation} of {before.name!r} away.",
                 basis="static",
             )
+    for output in fit.model.outputs:
+        if output.loss is None or not output.loss.from_logits or output.activation not in _BENDING:
+            continue
+        yield INFO.finding(
+            f"{output.loss.name} takes scores of any size, but a {output.activation} has cut them.",
+            location=place(output),
+            measured={"before": output.activation},
+            threshold={"before": "linear"},
+            fix=f"Take the {output.activation} of the last layer away.",
+            basis="static",
+        )
 
 
 def _activation_before(layers: Sequence[Layer], layer: Layer) -> Layer | None:

@@ -1,7 +1,9 @@
 """K406 from-logits-mismatch: the loss expects logits and gets probabilities, or the reverse.
 
 What it looks at
-    The output's activation, the loss's ``from_logits``, and the outputs on the first rows.
+    The output's activation, whether the loss takes logits (Keras' ``from_logits``, torch's
+    CrossEntropyLoss and BCEWithLogitsLoss) or logarithms (NLLLoss), and the outputs on the first
+    rows.
 Why it matters
     A softmax on top of a softmax learns slowly and answers timidly; the logarithm of what is
     no probability gives a wrong loss.
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 INFO = CHECKS["K406"]
 _CROSSENTROPIES = {"binary", "categorical", "sparse"}
 _SQUASHING = {"softmax", "sigmoid", "hard_sigmoid"}
+_TOLERANCE = 1e-6
 
 
 def check(fit: FitView, limits: Limits) -> Iterator[Finding]:
@@ -44,7 +47,9 @@ def check(fit: FitView, limits: Limits) -> Iterator[Finding]:
     for i, output in enumerate(outputs):
         if output.loss is None or output.loss.kind not in _CROSSENTROPIES:
             continue
-        if output.loss.from_logits and output.activation in _SQUASHING:
+        if output.loss.is_logarithmic:
+            yield from _no_logarithms(output, fit, i)
+        elif output.loss.from_logits and output.activation in _SQUASHING:
             yield _activated_twice(output, fit.model.backend)
         elif not output.loss.from_logits and output.activation not in _SQUASHING:
             yield from _never_activated(output, fit, i, limits)
@@ -62,8 +67,27 @@ def _activated_twice(output: Output, backend: str) -> Finding:
         location=place(output),
         measured={"activation": output.activation, "from_logits": True},
         threshold={"from_logits": False},
-        fix=f"Drop activation={output.activation!r}, or pass from_logits=False to the loss.",
+        fix=f"Take the {output.activation} away: {output.loss.name} applies its own."
+        if backend == "torch" and output.loss is not None
+        else f"Drop activation={output.activation!r}, or pass from_logits=False to the loss.",
         basis="static",
+    )
+
+
+def _no_logarithms(output: Output, fit: FitView, i: int) -> Iterator[Finding]:
+    values = fit.model.batch_outputs[i].astype(np.float64)
+    highest = float(values.max())
+    if output.activation == "log_softmax" or not highest > _TOLERANCE:
+        return
+    name = output.loss.name if output.loss is not None else "the loss"
+    yield INFO.finding(
+        f"{name} takes logarithms of probabilities, which are never positive, but the outputs "
+        f"go up to {highest:.3g}.",
+        location=place(output),
+        measured={"highest": highest, "n": len(values)},
+        threshold={"highest": 0.0},
+        fix="End with a LogSoftmax, or give the scores themselves to CrossEntropyLoss.",
+        basis="batch",
     )
 
 
@@ -87,7 +111,9 @@ def _never_activated(output: Output, fit: FitView, i: int, limits: Limits) -> It
             "n": len(values),
         },
         threshold={"share of rows": limits["share"]},
-        fix=f"Pass from_logits=True to the loss, or give the last layer a {activation}.",
+        fix=f"Pass the scores to BCEWithLogitsLoss, or end with a {activation}."
+        if fit.model.framework == "torch"
+        else f"Pass from_logits=True to the loss, or give the last layer a {activation}.",
         basis="batch",
     )
 
@@ -95,8 +121,7 @@ def _never_activated(output: Output, fit: FitView, i: int, limits: Limits) -> It
 def _share_off(values: NDArray[np.float64], limits: Limits, *, is_categorical: bool) -> float:
     """Return the share of rows that are no probabilities."""
     flat = values.reshape(-1, values.shape[-1]) if values.ndim > 1 else values[:, None]
-    tolerance = 1e-6
-    off = ((flat < -tolerance) | (flat > 1 + tolerance)).any(axis=1)
+    off = ((flat < -_TOLERANCE) | (flat > 1 + _TOLERANCE)).any(axis=1)
     if off.any():
         # One value outside [0, 1] shows that nothing keeps the outputs inside.
         return max(float(off.mean()), 2 * limits["share"])

@@ -1,12 +1,14 @@
 """K312 labels-not-zero-based: class numbers that are no positions of output units.
 
 What it looks at
-    The smallest and the largest class number, against the units of a sparse loss.
+    The smallest and the largest class number, against the units of a sparse loss; for XGBoost,
+    whether the labels are 0, 1, … without gaps.
 Why it matters
     Class k is read from unit k: numbers from 1 to 10 miss a layer of 10 units, which is an
     error on a CPU and a silent NaN on a GPU.
 What it cannot see
-    Labels as text; scikit-learn's classifiers, which number the classes themselves.
+    Labels as text; scikit-learn's classifiers, which number the classes themselves. XGBoost's do
+    not.
 Source
     https://keras.io/api/losses/probabilistic_losses/#sparsecategoricalcrossentropy-class
 """
@@ -19,6 +21,7 @@ import numpy as np
 
 from pytest_kepler.adapters.views import NotApplicable
 from pytest_kepler.checks.codes import CHECKS
+from pytest_kepler.checks.estimators import of_xgboost
 from pytest_kepler.checks.predicates import listed, outputs_with_targets, place
 
 if TYPE_CHECKING:
@@ -40,6 +43,10 @@ _MATRIX = 2
 def check(fit: FitView, limits: Limits) -> Iterator[Finding]:
     """Yield a finding for each sparse loss whose labels do not fit its units."""
     del limits
+    classifiers = [one for one in of_xgboost(fit) if fit.model.learns == "classifier"]
+    if classifiers:
+        yield from _for_xgboost(type(classifiers[0]).__name__, fit)
+        return
     pairs = list(outputs_with_targets(fit))
     sparse = [(output, target) for output, target in pairs if _is_sparse(output)]
     if not sparse:
@@ -47,6 +54,27 @@ def check(fit: FitView, limits: Limits) -> Iterator[Finding]:
     for output, target in sparse:
         if target.is_numeric and output.units is not None:
             yield from _compare(output, target, output.units)
+
+
+def _for_xgboost(name: str, fit: FitView) -> Iterator[Finding]:
+    """Yield a finding unless the labels are 0, 1, … without gaps, as XGBoost asks for."""
+    target = fit.data.target
+    if target.missing.any():
+        raise NotApplicable("some labels are missing, and K305 tells of them")
+    classes = np.unique(target.flat) if target.is_numeric else np.empty(0)
+    if len(classes) and (classes != np.floor(classes.astype(np.float64))).any():
+        raise NotApplicable("the target is no class, and K612 tells of that")
+    if target.is_numeric and np.array_equal(classes, np.arange(len(classes))):
+        return
+    what = f"go from {classes.min():g} to {classes.max():g}" if len(classes) else "are no numbers"
+    n_classes = len(classes) or len(target.codes[0])
+    yield INFO.finding(
+        f"{name} takes the {n_classes} classes as 0 to {n_classes - 1}, but the labels {what}.",
+        location=target.name,
+        measured={"classes": n_classes},
+        threshold={"lowest": 0, "highest": n_classes - 1},
+        fix="Number the classes: LabelEncoder().fit_transform(y).",
+    )
 
 
 def _is_sparse(output: Output) -> bool:

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from pytest_kepler.records import Finding
 
 INFO = CHECKS["K113"]
-_KERAS_BATCH = 32
 _MATRIX = 2
 #: Layers after which a row may have several positions to normalise over.
 _SPREADING = {"conv", "embedding", "recurrent"}
@@ -50,7 +49,7 @@ def check(fit: FitView, limits: Limits) -> Iterator[Finding]:
     n_rows = fit.data.block.n_rows
     held_out = fit.fit_kwargs.get("validation_split") or 0
     n_train = int(n_rows * (1 - held_out))
-    batch_size = fit.batch_size or _KERAS_BATCH
+    batch_size = fit.batch_size or fit.model.default_batch_size or 0
     if n_train <= 1 or batch_size <= 1 or n_train % batch_size != 1:
         return
     yield INFO.finding(

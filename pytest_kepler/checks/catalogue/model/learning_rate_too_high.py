@@ -2,18 +2,20 @@
 
 What it looks at
     Twenty steps of the model's own optimizer on one batch: whether the loss ends as no number or
-    far above its start, and how far one step moves the weights.
+    far above its start, and how far one step moves the weights. For boosting, whether a tree
+    counts more than once.
 Why it matters
     With steps that are too large the network is thrown about, or ends in NaN.
 What it cannot see
-    Rates that callbacks set, and schedules that raise the rate later.
+    Rates that callbacks set, schedules that raise the rate later, and what a loop of torch does
+    to the gradients; that it clips them, it can be told: clip_norm=1.0.
 Source
     https://cs231n.github.io/neural-networks-3/#ratio
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from pytest_kepler.records import Finding, Severity
 
 INFO = CHECKS["K507"]
+_BOOSTING = ("GradientBoosting", "XGBClassifier", "XGBRegressor", "XGBRanker", "LGBM")
 _RECENT = 3
 _LEARNED = 0.9
 _LANDING = 30.0
@@ -37,6 +40,10 @@ _LANDING = 30.0
 
 def check(fit: FitView, limits: Limits) -> Iterator[Finding]:
     """Yield a finding if the loss explodes, or the weights move too far."""
+    boosting = [one for one in fit.model.estimators if _boosts_too_much(one, limits)]
+    if boosting:
+        yield _too_much(boosting[0], limits)
+        return
     probe = fit.probe
     if probe.user is None:
         raise NotApplicable(probe.why_no_user_run)
@@ -50,7 +57,7 @@ def check(fit: FitView, limits: Limits) -> Iterator[Finding]:
     update = float(np.median(user.updates)) if len(user.updates) else 0.0
     measured = {"loss": start, "largest loss": worst, "update": update, "rate": user.rate}
     base = max(start, _prior(fit, probe))
-    if base > 0 and worst > limits["blow-up"] * base:
+    if not np.isfinite(worst) or (base > 0 and worst > limits["blow-up"] * base):
         # A loss that is soon far below its start was a hard landing, not an explosion.
         end = float(np.mean(user.losses[-_RECENT:]))
         is_back = end < _LEARNED * start and worst < _LANDING * base
@@ -68,6 +75,25 @@ def check(fit: FitView, limits: Limits) -> Iterator[Finding]:
             measured,
             {"max-update": limits["max-update"]},
         )
+
+
+def _boosts_too_much(estimator: Any, limits: Limits) -> bool:
+    rate = getattr(estimator, "learning_rate", None)
+    is_boosting = any(word in type(estimator).__name__ for word in _BOOSTING)
+    return is_boosting and isinstance(rate, int | float) and rate > limits["max-boosting-rate"]
+
+
+def _too_much(estimator: Any, limits: Limits) -> Finding:
+    name, rate = type(estimator).__name__, float(estimator.learning_rate)
+    return INFO.finding(
+        f"{name} adds {rate:g} times what each tree says: it overshoots at every round.",
+        severity="warning",
+        location=f"learning_rate of {name}",
+        measured={"rate": rate},
+        threshold={"max-boosting-rate": limits["max-boosting-rate"]},
+        fix="Use a learning rate of 0.3 or less, with more trees.",
+        basis="static",
+    )
 
 
 def _prior(fit: FitView, probe: Probe) -> float:

@@ -7,7 +7,8 @@ Why it matters
     Two linear layers can do no more than one: the second is wasted, most often because an
     activation was forgotten.
 What it cannot see
-    Layers of the user's own, and models whose graph cannot be seen.
+    Layers of the user's own, convolutions in networks that have some that take each channel
+    alone, and models whose graph cannot be seen.
 Source
     Goodfellow, Bengio and Courville (2016), Deep Learning, chapter 6
 """
@@ -33,9 +34,12 @@ def check(fit: FitView, limits: Limits) -> Iterator[Finding]:
     """Yield a finding for each pair of layers that is one linear layer."""
     del limits
     layers = fit.model.layers
+    has_bottlenecks = any(_is_by_channel(layer) for layer in layers)
     for second in layers:
         first = _layer_before(layers, second)
         if first is None or not _is_wasteful(first, second):
+            continue
+        if first.kind == "conv" and has_bottlenecks:
             continue
         yield INFO.finding(
             f"There is nothing nonlinear between {first.name!r} and {second.name!r}: together "
@@ -43,9 +47,14 @@ def check(fit: FitView, limits: Limits) -> Iterator[Finding]:
             location=f"{first.name!r} and {second.name!r}",
             measured={"activation": "linear", "units": first.units},
             threshold={"activation": "nonlinear"},
-            fix=f"Give {first.name!r} an activation, such as activation='relu'.",
+            fix="Put an activation between them, such as a ReLU.",
             basis="static",
         )
+
+
+def _is_by_channel(layer: Layer) -> bool:
+    """Tell whether a convolution takes each channel alone: its neighbours are linear by design."""
+    return layer.kind == "grouped conv" or layer.class_name.startswith("Depthwise")
 
 
 def _layer_before(layers: Sequence[Layer], layer: Layer) -> Layer | None:

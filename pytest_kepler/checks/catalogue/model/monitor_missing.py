@@ -2,7 +2,8 @@
 
 What it looks at
     What EarlyStopping, ReduceLROnPlateau and ModelCheckpoint(save_best_only=True) monitor, against
-    the metrics of the model and whether the fit validates.
+    the metrics of the model and whether the fit validates; whether XGBoost's
+    early_stopping_rounds has an eval_set.
 Why it matters
     Keras only warns in the log: the training never stops early, and no checkpoint is written.
 What it cannot see
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from pytest_kepler.adapters.views import NotApplicable
 from pytest_kepler.checks.codes import CHECKS
+from pytest_kepler.checks.estimators import of_xgboost
 from pytest_kepler.checks.predicates import callbacks_of
 
 if TYPE_CHECKING:
@@ -35,6 +37,10 @@ _MORE_IS_BETTER = ("acc", "auc", "f1", "precision", "recall")
 def check(fit: FitView, limits: Limits) -> Iterator[Finding]:
     """Yield a finding for each callback that watches in vain."""
     del limits
+    stopping = [one for one in of_xgboost(fit) if getattr(one, "early_stopping_rounds", None)]
+    if stopping and not fit.fit_kwargs.get("eval_set"):
+        yield _without_eval_set(stopping[0], fit)
+        return
     callbacks = callbacks_of(fit)
     watchers = [one for one in callbacks if _watches(one)]
     if not watchers:
@@ -54,6 +60,21 @@ def check(fit: FitView, limits: Limits) -> Iterator[Finding]:
                 fix="Pass validation_data to fit, or monitor what is measured, in its direction.",
                 basis="static",
             )
+
+
+def _without_eval_set(estimator: Any, fit: FitView) -> Finding:
+    if not fit.fit_kwargs and fit.model.model is not estimator:
+        # A pipeline or search may hand it a set of its own making.
+        raise NotApplicable("what a wrapper passes to fit is not known")
+    name = type(estimator).__name__
+    return INFO.finding(
+        f"{name} stops early by a score, but the fit has no eval_set to measure it on.",
+        location=f"early_stopping_rounds of {name}",
+        measured={"eval_set": 0, "early_stopping_rounds": estimator.early_stopping_rounds},
+        threshold={"eval_set": 1},
+        fix="Pass eval_set=[(X_val, y_val)] to fit, or take early_stopping_rounds away.",
+        basis="static",
+    )
 
 
 def _watches(callback: Any) -> bool:

@@ -15,7 +15,7 @@ Source
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pytest_kepler.adapters.views import NotApplicable, is_dataset
 from pytest_kepler.checks.codes import CHECKS
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 INFO = CHECKS["K102"]
 _MIN_ROWS = 50
-_KERAS_BATCH = 32
 _ENDS = 5
 #: Estimators that shuffle between epochs unless told otherwise.
 _SHUFFLING: Final = {
@@ -73,8 +72,8 @@ def check(fit: FitView, limits: Limits) -> Iterator[Finding]:
 
 def _keeps_order(fit: FitView) -> bool:
     """Tell whether an epoch goes through several batches in the order of the rows."""
-    if fit.model.framework == "keras":
-        is_off = fit.fit_kwargs.get("shuffle", True) is False
+    if fit.model.is_network:
+        is_off = fit.fit_kwargs.get("shuffle", True) is False or _reads_in_order(fit.source)
         return is_off and not is_dataset(fit.source) and _n_batches(fit) > 1
     return any(
         type(estimator).__name__ in _SHUFFLING and getattr(estimator, "shuffle", True) is False
@@ -84,7 +83,12 @@ def _keeps_order(fit: FitView) -> bool:
 
 def _n_batches(fit: FitView) -> int:
     n_rows = fit.data.blocks[0].n_rows
-    return -(-n_rows // (fit.batch_size or _KERAS_BATCH))
+    return -(-n_rows // (fit.batch_size or fit.model.default_batch_size or n_rows or 1))
+
+
+def _reads_in_order(source: Any) -> bool:
+    """Tell whether a loader of torch goes through the rows as they are, as it does by default."""
+    return type(getattr(source, "sampler", None)).__name__ == "SequentialSampler"
 
 
 def _cuts_off(fit: FitView) -> bool:

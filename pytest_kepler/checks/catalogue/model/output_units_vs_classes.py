@@ -92,5 +92,5 @@ def _finding(output: Output, n_classes: int) -> Finding:
         location=place(output),
         measured={"units": output.units},
         threshold={"units": n_classes},
-        fix=f"Give the last layer {n_classes} units with a softmax.",
+        fix=f"Give the last layer {n_classes} units.",
     )

@@ -6,7 +6,7 @@ What it looks at
 Why it matters
     Scores of 100 make the untrained network certain of wrong answers; it must first unlearn.
 What it cannot see
-    Regression, and models whose graph cannot be seen.
+    Regression, models with BatchNorm, and models whose graph cannot be seen.
 Source
     Glorot and Bengio (2010), https://proceedings.mlr.press/v9/glorot10a.html
 """
@@ -33,6 +33,8 @@ _LARGE_INPUT = 5.0
 def check(fit: FitView, limits: Limits) -> Iterator[Finding]:
     """Yield a finding for each output of a classifier whose scores are too large."""
     require_fresh(fit)
+    if any(layer.kind == "batchnorm" for layer in fit.model.layers):
+        raise NotApplicable("fresh statistics of a BatchNorm are no measure yet")
     if any(signal.rms > _LARGE_INPUT for signal in fit.model.first_signals):
         raise NotApplicable("the inputs are too large")
     for name, rms in fit.model.score_sizes.items():

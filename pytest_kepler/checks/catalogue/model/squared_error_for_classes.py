@@ -19,7 +19,13 @@ import numpy as np
 
 from pytest_kepler.adapters.views import NotApplicable
 from pytest_kepler.checks.codes import CHECKS
-from pytest_kepler.checks.predicates import is_reconstruction, outputs_with_targets, place
+from pytest_kepler.checks.predicates import (
+    ABSOLUTE,
+    SQUARED,
+    is_reconstruction,
+    outputs_with_targets,
+    place,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +35,6 @@ if TYPE_CHECKING:
     from pytest_kepler.records import Finding
 
 INFO = CHECKS["K409"]
-_ERRORS = ("mean_squared_error", "mean_absolute_error", "MeanSquaredError", "MeanAbsoluteError")
 
 
 def check(fit: FitView, limits: Limits) -> Iterator[Finding]:
@@ -38,7 +43,7 @@ def check(fit: FitView, limits: Limits) -> Iterator[Finding]:
     pairs = [
         (output, target)
         for output, target in outputs_with_targets(fit)
-        if output.loss is not None and output.loss.name in _ERRORS
+        if output.loss is not None and output.loss.name.lower() in SQUARED | ABSOLUTE
     ]
     if not pairs or is_reconstruction(fit.data):
         raise NotApplicable("no output is judged by a squared or absolute error")
@@ -55,6 +60,13 @@ def check(fit: FitView, limits: Limits) -> Iterator[Finding]:
                 location=place(output),
                 measured={"loss": output.loss.name},
                 threshold={"loss": "cross-entropy"},
-                fix=f"Use {'categorical' if of_classes else 'binary'}_crossentropy.",
+                fix=_fix(fit, of_classes=of_classes),
                 basis="static",
             )
+
+
+def _fix(fit: FitView, *, of_classes: bool) -> str:
+    if fit.model.framework == "torch":
+        loss, last = ("CrossEntropyLoss", "softmax") if of_classes else ("BCELoss", "")
+        return f"Use {loss}" + (f" on the scores, without the {last}." if last else ".")
+    return f"Use {'categorical' if of_classes else 'binary'}_crossentropy."

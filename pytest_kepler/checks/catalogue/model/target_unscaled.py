@@ -20,6 +20,7 @@ import numpy as np
 
 from pytest_kepler.adapters.views import NotApplicable
 from pytest_kepler.checks.codes import CHECKS
+from pytest_kepler.checks.predicates import SQUARED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from pytest_kepler.records import Finding
 
 INFO = CHECKS["K316"]
-_SQUARED: Final = {"mean_squared_error", "meansquarederror", "mse", "squared_error"}
 _CLIPPING: Final = ("clipnorm", "clipvalue", "global_clipnorm")
 
 
@@ -56,13 +56,13 @@ def check(fit: FitView, limits: Limits) -> Iterator[Finding]:
 
 
 def _descends_plainly(fit: FitView) -> bool:
-    if fit.model.framework == "keras":
+    if fit.model.is_network:
         losses = fit.model.losses
-        if len(losses) != 1 or losses[0] is None or losses[0].name.lower() not in _SQUARED:
+        if len(losses) != 1 or losses[0] is None or losses[0].name.lower() not in SQUARED:
             return False
         if not fit.model.is_fresh or any(one.activation != "linear" for one in fit.model.outputs):
             return False
-        return _is_plain_sgd(getattr(fit.model.model, "optimizer", None))
+        return _is_plain_sgd(fit.model.optimizer) and not fit.fit_kwargs.get("clip_norm")
     return not _transforms_target(fit.model.model) and any(
         type(one).__name__ == "MLPRegressor" and one.solver == "sgd" for one in fit.model.estimators
     )

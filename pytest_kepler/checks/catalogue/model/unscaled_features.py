@@ -39,7 +39,7 @@ _BYTE = 255
 
 def check(fit: FitView, limits: Limits) -> Iterator[Finding]:
     """Yield a finding if the sizes of the features differ too much for the estimator."""
-    if fit.model.framework == "keras":
+    if fit.model.is_network:
         raise NotApplicable("K204 looks at the first layer itself")
     sensitive = next((one for one in fit.model.estimators if minds_scale(one)), None)
     if sensitive is None:

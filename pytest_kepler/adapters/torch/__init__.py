@@ -1,0 +1,1 @@
+"""PyTorch: modules as the checks see them, and measuring them."""
