@@ -111,7 +111,7 @@ SELECT
         )
     END AS metrics,
     'A deeper network with a smaller step generalises better on data ' || x || '.' AS hypothesis,
-    md5('identity' || o) AS identity,
+    md5(concat_ws('-', version, x, lr, batch_size, depth, seed, optimizer, dropout)) AS identity,
     md5('code' || x || '-' || version) AS code_hash,
     md5('data' || x % 8) AS data_hash,
     md5(concat_ws('-', x, lr, batch_size, depth, seed, optimizer, dropout)) AS params_hash,

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 from pytest_kepler.errors import nearest
 from pytest_kepler.records import (
     COUNTED,
+    EMPTY,
     Assessment,
     BestSoFar,
+    ClaimSpec,
     Configuration,
     ExperimentSpec,
     SharedData,
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Literal
 
-    from pytest_kepler.records import Goal, Run
+    from pytest_kepler.records import Goal, Run, Totals
 
     _Key = tuple[tuple[str, type, Hashable], ...]
 
@@ -53,6 +55,8 @@ def spec_of(mapping: Mapping[str, Any]) -> ExperimentSpec:
         for name, value in mapping.items()
         if name in _SPEC_FIELDS and value is not None
     }
+    if "claims" in known:
+        known["claims"] = tuple(ClaimSpec(**claim) for claim in known["claims"])
     return ExperimentSpec(**known)
 
 
@@ -149,7 +153,8 @@ def judge(
         One for each bound, in the marker's order.
     """
     runs = list(runs)
-    return _judge(configurations(runs, spec, executed=executed), spec, whole_grid, _names(runs))
+    found = configurations(runs, spec, executed=executed)
+    return _judge(found, spec, whole_grid, _Field(found, runs))
 
 
 def compare_best(
@@ -202,12 +207,14 @@ def _best_so_far(
     return _compare(now, then, metric, goal)
 
 
-def assess(
+def assess(  # noqa: PLR0913  # runs, and what is known beside them
     runs: Iterable[Run],
     *,
     earlier: Iterable[Run] = (),
     partial: Collection[str] = (),
     specs: Mapping[str, ExperimentSpec] | None = None,
+    totals: Mapping[str, Totals] = EMPTY,
+    executed: Iterable[Run] = (),
 ) -> list[Assessment]:
     """Judge all experiments of a session, or of a journal.
 
@@ -221,6 +228,10 @@ def assess(
         The experiments of which only a part of the grid was run.
     specs : mapping of experiment to ExperimentSpec, optional
         What the markers say; else what the newest run recorded.
+    totals : mapping of experiment to Totals, optional
+        Of experiments of which `runs` has some configurations alone: what is said of all.
+    executed : iterable of Run, optional
+        More runs among which a duplicate finds the one that it repeats.
 
     Returns
     -------
@@ -228,12 +239,15 @@ def assess(
         In the order of the first run of each experiment.
     """
     before = _by_experiment(earlier)
+    repeated = _by_experiment(executed)
     found = []
     for experiment, own in _by_experiment(runs).items():
         newest = max(own, key=_age)
         spec = (specs or {}).get(experiment) or spec_of(newest.spec)
         past = before.get(experiment, [])
-        found.append(_assess(own, past, spec, whole_grid=experiment not in partial))
+        originals = _Originals(_by_id((*repeated.get(experiment, ()), *past, *own)))
+        whole_grid = experiment not in partial
+        found.append(_assess(own, past, spec, whole_grid, originals, totals.get(experiment)))
     return found
 
 
@@ -252,13 +266,17 @@ def shared_data(assessments: Iterable[Assessment]) -> list[SharedData]:
     return [_share(data, group) for data, group in groups.items() if len(group) > 1]
 
 
-def _assess(
-    own: list[Run], past: list[Run], spec: ExperimentSpec, *, whole_grid: bool
+def _assess(  # noqa: PLR0913, PLR0917  # what one experiment is judged by
+    own: list[Run],
+    past: list[Run],
+    spec: ExperimentSpec,
+    whole_grid: bool,
+    originals: _Originals,
+    totals: Totals | None,
 ) -> Assessment:
-    originals = _Originals(_by_id((*past, *own)))
     newest = max(own, key=_age)
     folded = _configurations(own, spec, originals)
-    found = _mark_current(folded, own, originals)
+    found = _mark_current(folded, totals.in_use if totals else _in_use(own, originals))
     current = [each for each in found if each.is_current]
     metric = spec.metric or ""
     goal = spec.goal_for(metric) if metric else None
@@ -272,7 +290,9 @@ def _assess(
         runs=tuple(own),
         configurations=tuple(ranked),
         best=best(current, metric, goal),
-        thresholds=tuple(_judge(current, spec, whole_grid, _names(own), newest.experiment)),
+        thresholds=tuple(
+            _judge(current, spec, whole_grid, _Field(found, own, totals), newest.experiment)
+        ),
         best_so_far=_compare_with_past(folded, own, past, spec, originals),
         saved_seconds=math.fsum(
             originals.resolved(run).seconds or 0.0 for run in own if run.status == "duplicate"
@@ -303,20 +323,20 @@ def _by_experiment(runs: Iterable[Run]) -> dict[str, list[Run]]:
     return groups
 
 
-def _mark_current(
-    found: list[Configuration], runs: Sequence[Run], originals: _Originals
-) -> list[Configuration]:
-    """Mark the configurations that were evaluated on data which is no longer in use."""
+def _in_use(runs: Sequence[Run], originals: _Originals) -> set[str]:
+    """Return the data that the newest session with a value used."""
     with_value = [run for run in runs if originals.outcome(run) in COUNTED]
-    if not with_value:
-        return found
-    newest = max(with_value, key=_age).session_id
-    in_use = {
+    newest = max(with_value, key=_age).session_id if with_value else ""
+    return {
         _evaluated_on(originals.resolved(run)) for run in with_value if run.session_id == newest
     }
+
+
+def _mark_current(found: list[Configuration], in_use: Collection[str]) -> list[Configuration]:
+    """Mark the configurations that were evaluated on data which is no longer in use."""
     return [
         each
-        if not each.statistics or each.evaluated_on <= in_use
+        if not each.statistics or all(data in in_use for data in each.evaluated_on)
         else dataclasses.replace(each, is_current=False)
         for each in found
     ]
@@ -448,15 +468,46 @@ def _names(runs: Iterable[Run]) -> set[str]:
     return {name for run in runs for name in run.metrics}
 
 
+class _Field:
+    """All that a threshold is judged in, of which only a part may be at hand.
+
+    Attributes
+    ----------
+    statuses : mapping of str to int
+        How the runs ended whose data is in use.
+    names : collection of str
+        The metrics that any run logged.
+    """
+
+    def __init__(
+        self, found: Sequence[Configuration], runs: Iterable[Run], totals: Totals | None = None
+    ) -> None:
+        self._found = found
+        self._totals = totals
+        self.names: Collection[str] = totals.names if totals else _names(runs)
+        self.statuses: Mapping[str, int] = (
+            totals.statuses
+            if totals
+            else Counter(outcome for each in found if each.is_current for outcome in each.outcomes)
+        )
+
+    def varies(self, name: str) -> bool:
+        """Tell whether a parameter differs between configurations; one that is not there does."""
+        if self._totals:
+            return name in self._totals.varying
+        params = (each.params for each in self._found)
+        return len({_key({name: each[name]}) if name in each else None for each in params}) > 1
+
+
 def _judge(
     found: Sequence[Configuration],
     spec: ExperimentSpec,
     whole_grid: bool,
-    names: Collection[str],
+    field: _Field,
     experiment: str = "",
 ) -> list[ThresholdOutcome]:
-    statuses = Counter(outcome for each in found for outcome in each.outcomes)
-    whole = whole_grid and not _OPEN & statuses.keys() and not statuses.keys() <= _UNTRIED
+    ended = field.statuses.keys()
+    whole = whole_grid and not _OPEN & ended and not ended <= _UNTRIED
     experiment = experiment or next((each.runs[0].experiment for each in found), "")
     outcomes = []
     for bound, metric, limit in spec.bounds():
@@ -466,10 +517,10 @@ def _judge(
         value = winner.value(metric) if winner else None
         reached = value is not None and (value >= limit if bound == "at_least" else value <= limit)
         text = (
-            _verdict(bound, metric, limit, value, _about(winner, found), reached=reached)
+            _verdict(bound, metric, limit, value, _about(winner, field), reached=reached)
             if winner and value is not None
             else f"{bound}={limit:g} for {metric!r}: "
-            + _why_no_value(metric, ranking, found, names, statuses)
+            + _why_no_value(metric, ranking, found, field)
         )
         outcomes.append(
             ThresholdOutcome(
@@ -502,30 +553,21 @@ def _verdict(  # noqa: PLR0913  # the parts of one sentence
     return f"{metric} {short} {'reaches' if reached else 'misses'} {bound}={limit:g}{about}"
 
 
-def _about(winner: Configuration, found: Sequence[Configuration]) -> str:
+def _about(winner: Configuration, field: _Field) -> str:
     """Return in brackets what sets the best configuration apart, and over how many runs."""
-    details = [
-        f"{name}={item}"
-        for name, item in winner.params.items()
-        if len({_key({"": each.params.get(name)}) for each in found}) > 1
-    ]
+    details = [f"{name}={item}" for name, item in winner.params.items() if field.varies(name)]
     n = len(winner.runs)
     about = [", ".join(details)] * bool(details) + [f"mean of {n} runs"] * (n > 1)
     return f" ({'; '.join(about)})" if about else ""
 
 
-def _why_no_value(
-    metric: str,
-    ranking: str,
-    found: Sequence[Configuration],
-    names: Collection[str],
-    statuses: Mapping[str, int],
-) -> str:
-    count = ", ".join(f"{n} {status}" for status, n in statuses.items() if status not in COUNTED)
+def _why_no_value(metric: str, ranking: str, found: Sequence[Configuration], field: _Field) -> str:
+    ends = sorted(field.statuses.items())
+    count = ", ".join(f"{n} {status}" for status, n in ends if status not in COUNTED)
     ended = f" ({count})" if count else ""
     for name in (metric, ranking):
-        if name not in names and names:
-            return f"{name!r} was never logged{ended}; {nearest(name, names)}"
+        if name not in field.names and field.names:
+            return f"{name!r} was never logged{ended}; {nearest(name, field.names)}"
     values = [each.value(ranking) for each in found]
     if any(map(_is_result, values)):
         return f"the best configuration by {ranking!r} has no {metric!r} in each of its runs"

@@ -3,6 +3,7 @@
 Importing this imports no DuckDB; the first connection does.
 """
 
+from pytest_kepler.journal.folding import Folded, Long, Tried
 from pytest_kepler.journal.ingest import Ingested
 from pytest_kepler.journal.journal import Journal
 from pytest_kepler.journal.place import find_journal, last_words
@@ -14,16 +15,19 @@ from pytest_kepler.journal.view import JournalView, open_journal
 
 __all__ = [
     "TIMEOUT",
+    "Folded",
     "Gate",
     "Hit",
     "Ingested",
     "Journal",
     "JournalView",
+    "Long",
     "Note",
     "PassedGate",
     "Rows",
     "Session",
     "Threshold",
+    "Tried",
     "find_journal",
     "last_words",
     "open_journal",

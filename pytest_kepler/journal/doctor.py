@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_kepler.errors import JournalError
-from pytest_kepler.journal import connect, lock, rescue
+from pytest_kepler.journal import connect, lock, rescue, sharing
 from pytest_kepler.journal.ingest import ingest
 from pytest_kepler.journal.lock import try_lock
 from pytest_kepler.journal.merging import digest, is_inside
@@ -96,12 +96,13 @@ def _damage(place: Place, *, repair: bool) -> Iterator[Ailment]:
         if not repair:
             yield Ailment("damaged", f"{place.file} cannot be read whole ({_cause(error)})", cure)
             return
-        aside, n_runs, lost = rescue.rescue(place)
-        tables = f"; not readable: {', '.join(lost)}" if lost else ""
+        done = rescue.rescue(place)
+        more = f" and {done.n_of_copies} from older copies" if done.n_of_copies else ""
+        tables = f"; not readable: {', '.join(done.lost)}" if done.lost else ""
         yield Ailment(
             "damaged",
             f"{place.file} cannot be read whole ({_cause(error)})",
-            f"moved to {aside.name}; {n_runs} runs were rescued from it{tables}",
+            f"moved to {done.aside.name}; {done.n_runs} runs were rescued from it{more}{tables}",
             is_repaired=True,
         )
 
@@ -255,6 +256,8 @@ def _artifacts(
         if not is_inside(file, place.folder):
             yield Ailment("artifact", f"run {run_id[:8]} names a file outside the folder: {path}")
         elif not file.is_file():
+            if sharing.lends(place, path):
+                continue
             yield Ailment("artifact", f"{path} of run {run_id[:8]} is gone")
         elif digest(file) != sha256:
             cure = "move it to the quarantine"

@@ -27,6 +27,8 @@ REQUIRED: Final[dict[str, tuple[str, ...]]] = {
     "artifact": ("run", "name"),
     "gate": ("session", "node", "status"),
     "threshold": ("session", "experiment", "status"),
+    "claim": ("session", "experiment", "text", "status", "facts"),
+    "baseline": ("name", "experiment", "metric", "value", "facts"),
     "unsound": ("run",),
     "void": ("run",),
 }

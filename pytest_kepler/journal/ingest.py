@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -11,7 +10,8 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_kepler.errors import JournalError
-from pytest_kepler.journal import connect, events, lock, slices
+from pytest_kepler.journal import connect, events, lock, slices, state
+from pytest_kepler.journal.migrate import undo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -49,14 +49,6 @@ class Ingested:
     torn: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class _State:
-    """How the last ingest left the file, and how far it took each spool that is still there."""
-
-    stamp: list[int]
-    offsets: dict[str, int]
-
-
 def ingest(place: Place) -> Ingested:
     """Bring what is new in the spools into the journal.
 
@@ -77,18 +69,16 @@ def ingest(place: Place) -> Ingested:
         return Ingested()
     with lock.locked(place, "exclusive"), slices.survey(place) as spools:
         slices.sweep(place)
-        state = _trusted_state(place)
-        if state is not None and not _has_news(spools, state.offsets):
+        known = state.offsets(place)
+        if known is not None and not _has_news(spools, known):
             return Ingested()
         try:
-            with _undone(place), connect.writer(place, is_trusted=state is not None) as db:
+            with _undone(place), connect.writer(place, is_trusted=known is not None) as db:
                 result, offsets = _bring_in(db, place, spools)
         finally:
             slices.sweep(place)  # a full disk needs the room
-        sealed = [spool for spool in spools if spool.seal is not None]
-        slices.discard(sealed)
-        gone = {spool.name for spool in sealed}
-        _keep_state(place, {name: end for name, end in offsets.items() if name not in gone})
+        slices.discard([spool for spool in spools if spool.seal is not None])
+        state.keep(place, offsets)
     return result
 
 
@@ -112,9 +102,7 @@ def _undone(place: Place) -> Iterator[None]:
 def _bring_in(
     db: DuckDBPyConnection, place: Place, spools: list[Spool]
 ) -> tuple[Ingested, dict[str, int]]:
-    offsets: dict[str, int] = dict(
-        db.execute("SELECT spool, max(taken) FROM ledger GROUP BY spool").fetchall()
-    )
+    offsets = state.taken(db)
     db.execute(
         "CREATE TEMP MACRO micros(seconds) AS CASE WHEN TRY_CAST(seconds AS DOUBLE) "
         f"BETWEEN 0 AND {_LATEST_S} THEN CAST(TRY_CAST(seconds AS DOUBLE) * 1e6 AS BIGINT) END"
@@ -136,7 +124,7 @@ def _bring_in(
         result = _result(db, taken)
         db.commit()
     except BaseException:
-        db.rollback()
+        undo(db)
         raise
     return result, {**offsets, **taken.offsets}
 
@@ -232,23 +220,3 @@ def _result(db: DuckDBPyConnection, taken: Taken) -> Ingested:
     ).fetchall()
     n_runs, n_crashed = counts[0]
     return Ingested(n_runs, taken.n_points, taken.n_events, n_crashed, taken.refused)
-
-
-def _trusted_state(place: Place) -> _State | None:
-    """Return the state if nobody has touched the file since; None asks for a full reading."""
-    try:
-        state = json.loads(place.state.read_text(encoding="utf-8"))
-        if state["stamp"] != connect.stamp(place.file) or place.wal.exists():
-            return None
-        return _State(state["stamp"], state["offsets"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _keep_state(place: Place, offsets: Mapping[str, int]) -> None:
-    """Write the state; without it the next ingest reads the whole file, and is right as well."""
-    draft = place.state.with_name(place.state.name + ".part")
-    with contextlib.suppress(OSError):
-        state = {"stamp": connect.stamp(place.file), "offsets": offsets}
-        draft.write_text(json.dumps(state), encoding="utf-8")
-        draft.replace(place.state)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
-from pytest_kepler.journal import connect, reading
+from pytest_kepler.journal import connect, decisions, folding, reading
 from pytest_kepler.journal import search as searching
 from pytest_kepler.journal.ingest import Ingested, ingest
 from pytest_kepler.journal.place import Place, is_last_words
@@ -14,17 +15,23 @@ from pytest_kepler.journal.sql import TIMEOUT
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
     from datetime import datetime
-    from pathlib import Path
 
     from duckdb import DuckDBPyConnection
 
     from pytest_kepler.journal.doctor import Ailment
+    from pytest_kepler.journal.folding import Folded, Long, Tried
+    from pytest_kepler.journal.foreign import Moved
+    from pytest_kepler.journal.garbage import Rubbish
     from pytest_kepler.journal.merging import Merged
     from pytest_kepler.journal.moving import Form
     from pytest_kepler.journal.purging import Purged
     from pytest_kepler.journal.reading import Gate, Note, PassedGate, Session, Threshold
     from pytest_kepler.journal.rows import Rows
-    from pytest_kepler.records import Finding, Run
+    from pytest_kepler.journal.sharing import Synced
+    from pytest_kepler.records import Artifact, BaselineEntry, Decided, Finding, Run
+
+#: Other programs whose stores are read and written.
+Store = Literal["mlflow", "tensorboard"]
 
 
 class Journal:
@@ -119,6 +126,21 @@ class Journal:
         with self.reading() as db:
             return reading.past_runs(db, session_id, experiments, also, self._texts)
 
+    def glance(self) -> list[Tried]:
+        """Return the experiments at a glance, in the order of their first runs."""
+        with self.reading() as db:
+            return folding.glance(db)
+
+    def n_sessions(self) -> int:
+        """Return how many sessions the runs belong to that are not void."""
+        with self.reading() as db:
+            return folding.n_sessions(db)
+
+    def fold(self, asked: Sequence[Long], n_best: int, n_worst: int) -> Folded:
+        """Fold long experiments in the database; see `folding.fold`."""
+        with self.reading() as db:
+            return folding.fold(db, asked, n_best, n_worst)
+
     def session_runs(self, session_id: str) -> list[Run]:
         """Return the runs of a session, newest first, void ones left out."""
         return self._runs("status <> 'void' AND session_id = ?", session_id)
@@ -174,6 +196,31 @@ class Journal:
         with self.reading() as db:
             return reading.select_thresholds(db, session_id)
 
+    def decided(self, experiments: Collection[str]) -> list[Decided]:
+        """Return what was decided about the claims of some experiments, oldest first."""
+        with self.reading() as db:
+            return decisions.select_decided(db, experiments)
+
+    def baseline(self, name: str) -> list[BaselineEntry]:
+        """Return a baseline that sessions recorded; none of an unknown name."""
+        with self.reading() as db:
+            return decisions.select_baseline(db, name)
+
+    def baseline_names(self) -> list[str]:
+        """Return the names of the baselines that sessions recorded."""
+        with self.reading() as db:
+            return decisions.select_baseline_names(db)
+
+    def experiment_names(self) -> list[str]:
+        """Return the names of all experiments."""
+        with self.reading() as db:
+            return decisions.select_experiment_names(db)
+
+    def runs_of_commit(self, commit: str = "") -> list[Run]:
+        """Return the runs of all sessions at a commit, by default the newest session's."""
+        with self.reading() as db:
+            return decisions.runs_of_commit(db, commit)
+
     def sessions(self, session_id: str | None = None) -> list[Session]:
         """Return one session, or all, newest first."""
         with self.reading() as db:
@@ -188,6 +235,16 @@ class Journal:
         """Return one fact of some runs, by their ids."""
         with self.reading() as db:
             return reading.select_fact(db, name, run_ids)
+
+    def artifacts(self, run_ids: Collection[str]) -> list[Artifact]:
+        """Return what some runs saved, the last of each name."""
+        with self.reading() as db:
+            return reading.select_artifacts(db, run_ids)
+
+    def curves(self, run_id: str) -> dict[str, list[tuple[int | None, float]]]:
+        """Return the logged values of a run as (step, value), by metric."""
+        with self.reading() as db:
+            return reading.curves_of(db, run_id)
 
     def run(self, prefix: str) -> dict[str, Any]:
         """Return all there is about the run whose id begins so; see `reading.details_of`.
@@ -236,6 +293,39 @@ class Journal:
         by_id = {run.run_id: run for run in runs}
         return [by_id[run_id] for run_id in run_ids if run_id in by_id]
 
+    # The share of a team
+
+    @property
+    def share(self) -> Path | None:
+        """The folder that the journal is shared by, or None."""
+        from pytest_kepler.journal.sharing import share_of
+
+        return share_of(self._place)
+
+    def share_by(self, share: Path | None) -> None:
+        """Share what is recorded from now on by a folder, or no longer; see `sharing.begin`."""
+        from pytest_kepler.journal.sharing import begin
+
+        begin(self._place, share)
+
+    def sync(self, share: Path) -> Synced:
+        """Publish what is over and take in what others published; see `sharing.sync`."""
+        from pytest_kepler.journal.sharing import sync
+
+        return sync(self._place, share)
+
+    def fetch_artifact(self, path: str) -> bool:
+        """Bring an artefact from the share if it can be had; see `sharing.fetch_artifact`."""
+        from pytest_kepler.journal.sharing import fetch_artifact
+
+        return fetch_artifact(self._place, path)
+
+    def forget_shared(self, run_ids: Collection[str]) -> int:
+        """Remove runs from the share; see `sharing.forget`."""
+        from pytest_kepler.journal.sharing import forget
+
+        return forget(self._place, run_ids)
+
     # What few sessions ever do is imported when it is done.
 
     def examine(self, *, repair: bool = False) -> list[Ailment]:
@@ -262,11 +352,33 @@ class Journal:
 
         return import_(self._place, folder)
 
+    def export_to(self, store: Store, target: str) -> Moved:
+        """Write the executed runs to the store of another program."""
+        from pytest_kepler.journal import mlflow_store, tensorboard_store
+
+        if store == "mlflow":
+            return mlflow_store.export(self._place, target)
+        return tensorboard_store.export(self._place, Path(target))
+
+    def import_from(self, store: Store, source: str) -> Moved:
+        """Bring the runs of the store of another program into this journal."""
+        from pytest_kepler.journal import mlflow_store, tensorboard_store
+
+        if store == "mlflow":
+            return mlflow_store.import_(self._place, source)
+        return tensorboard_store.import_(self._place, Path(source))
+
     def purge(self, run_ids: Collection[str]) -> Purged:
         """Remove runs for good, from every file; see `purging.purge`."""
         from pytest_kepler.journal.purging import purge
 
         return purge(self._place, run_ids)
+
+    def rubbish(self) -> list[Rubbish]:
+        """Return the files that no run names; see `garbage.find`."""
+        from pytest_kepler.journal.garbage import find
+
+        return find(self._place)
 
     def search(self, text: str) -> list[searching.Hit]:
         """Return the experiments with runs in which every word occurs, newest first."""

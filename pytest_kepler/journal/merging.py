@@ -16,7 +16,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
 from pytest_kepler.errors import QueryError
-from pytest_kepler.journal import connect, lock
+from pytest_kepler.journal import connect, lock, migrate, state
 from pytest_kepler.journal.ingest import ingest
 from pytest_kepler.journal.place import cannot
 
@@ -110,14 +110,13 @@ def _merge_one(place: Place, source: Place) -> Merged:
     with connect.reader(source):
         pass  # of this release from here on
     connect.verify(source)
-    with (
-        lock.locked(place, "exclusive"),
-        lock.locked(source, "shared"),
-        connect.writer(place, is_trusted=False) as db,
-    ):
-        with _all_or_nothing(db, place, source):
-            n_runs, n_there = _bring_in(db)
-        paths = db.execute("SELECT DISTINCT path, sha256 FROM source.artifact").fetchall()
+    with lock.locked(place, "exclusive"), lock.locked(source, "shared"):
+        with connect.writer(place, is_trusted=state.offsets(place) is not None) as db:
+            with _all_or_nothing(db, place, source):
+                n_runs, n_there = _bring_in(db)
+            paths = db.execute("SELECT DISTINCT path, sha256 FROM source.artifact").fetchall()
+            offsets = state.taken(db)
+        state.keep(place, offsets)
     copied, missing = _copy_artifacts(place, source, paths)
     return Merged(source.file, n_runs, n_there, copied, tuple(missing))
 
@@ -134,8 +133,7 @@ def _all_or_nothing(db: DuckDBPyConnection, place: Place, source: Place) -> Iter
         yield
         db.commit()
     except BaseException as error:
-        with contextlib.suppress(duckdb.Error):  # a commit that failed has undone it already
-            db.rollback()
+        migrate.undo(db)
         if isinstance(error, duckdb.Error):
             raise connect.write_failed(place, error) from error
         raise
@@ -143,14 +141,28 @@ def _all_or_nothing(db: DuckDBPyConnection, place: Place, source: Place) -> Iter
 
 def _bring_in(db: DuckDBPyConnection) -> tuple[int, int]:
     """Bring in the rows of the attached journal; return how many runs are new, and how many not."""
-    n_there = _count(db, "source.run SEMI JOIN run USING (run_id)")
+    db.execute("DELETE FROM run WHERE is_open")  # made anew from open_run at the end
+    n_there = _count(db, f"{_rows_of('source.run')} AS theirs SEMI JOIN run USING (run_id)")
     db.execute("CREATE OR REPLACE TEMP TABLE touched (run_id VARCHAR)")
     for table, (keys, order) in _KEYED.items():
         _merge_keyed(db, table, ", ".join(keys), order)
     for table in _SETS:
         _merge_set(db, table)
-    db.execute(_sql())
+    db.execute(_sql("merge"))
+    derive(db)
     return _count(db, "touched"), n_there
+
+
+def derive(db: DuckDBPyConnection) -> None:
+    """Make what readers look for from the other tables; for rows that no ingest brought in."""
+    db.execute(_sql("derive"))
+
+
+def _rows_of(table: str) -> str:
+    """Return the rows of a table without what is derived from other tables."""
+    if table.rpartition(".")[2] != "run":
+        return table
+    return f"(SELECT * EXCLUDE (is_open, is_void, unsound) FROM {table} WHERE NOT is_open)"
 
 
 def _count(db: DuckDBPyConnection, relation: str) -> int:
@@ -164,10 +176,10 @@ def _merge_keyed(db: DuckDBPyConnection, table: str, keys: str, order: str) -> N
         SELECT * EXCLUDE (content, is_theirs)
         FROM (
             SELECT *, md5(ours::VARCHAR) AS content, false AS is_theirs
-            FROM {table} AS ours SEMI JOIN source.{table} AS other USING ({keys})
+            FROM {_rows_of(table)} AS ours SEMI JOIN source.{table} AS other USING ({keys})
             UNION ALL BY NAME
             SELECT *, md5(theirs::VARCHAR) AS content, true AS is_theirs
-            FROM source.{table} AS theirs
+            FROM {_rows_of(f"source.{table}")} AS theirs
         )
         QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY {order}, content, is_theirs) = 1
             AND is_theirs
@@ -193,8 +205,8 @@ def _merge_set(db: DuckDBPyConnection, table: str) -> None:
 
 
 @cache
-def _sql() -> str:
-    return (files(__package__) / "queries" / "merge.sql").read_text(encoding="utf-8")
+def _sql(name: str) -> str:
+    return (files(__package__) / "queries" / f"{name}.sql").read_text(encoding="utf-8")
 
 
 def _copy_artifacts(

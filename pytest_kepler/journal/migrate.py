@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import shutil
 from functools import cache
@@ -75,15 +76,23 @@ def migrate(db: DuckDBPyConnection, place: Place) -> None:
         )
         raise JournalError(msg)
     if pending != [_VIEWS]:
-        _keep_copy(db, place, version=len(known) - (_VIEWS in known))
+        _keep_copy(db, place, version=max(int(name[:4]) for name in known if name != _VIEWS))
     db.begin()
     try:
         for name in pending:
             _apply(db, name, _scripts()[name])
         db.commit()
     except BaseException:
-        db.rollback()
+        undo(db)
         raise
+
+
+def undo(db: DuckDBPyConnection) -> None:
+    """Roll back, without hiding why: a commit that failed has undone its transaction already."""
+    import duckdb
+
+    with contextlib.suppress(duckdb.Error):
+        db.rollback()
 
 
 def is_current(db: DuckDBPyConnection, place: Place) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from pytest_kepler.errors import JournalError, QueryError
 from pytest_kepler.journal import connect, copying, lock, migrate
-from pytest_kepler.journal.merging import Merged, merge
+from pytest_kepler.journal.merging import Merged, derive, merge
 from pytest_kepler.journal.place import Place, cannot
 from pytest_kepler.journal.sql import VIEWS
 
@@ -147,6 +147,7 @@ def _build(folder: Path, place: Place) -> Path:
                 source = folder / _TABLES / f"{table}.parquet"
                 if table != "migration" and source.exists():
                     copying.insert_file(db, table, source)
+            derive(db)
     except duckdb.Error as error:
         shutil.rmtree(home, ignore_errors=True)
         msg = f"The export in {folder} cannot be read ({str(error).splitlines()[0]})."

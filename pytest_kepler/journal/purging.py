@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pytest_kepler.errors import JournalError
-from pytest_kepler.journal import connect, copying, lock
+from pytest_kepler.journal import connect, copying, lock, rescue, state
 from pytest_kepler.journal.place import cannot
 
 if TYPE_CHECKING:
@@ -32,6 +32,11 @@ _OF_A_SESSION: Final = ("session", "session_end", "gate", "threshold", "claim", 
 SHOWN_DIGITS: Final = 8
 #: Tables that runs share, each with its key; what only purged runs had goes with them.
 _SHARED: Final = {"code": "code_hash", "environment": "environment_hash", "dataset": "data_hash"}
+#: A parameter or metric that only doomed runs had is forgotten with them.
+_NAMED_BY_OTHERS: Final = (
+    "(home, name, kind) IN (SELECT (home, name, kind) FROM name_use "
+    "ANTI JOIN doomed ON name_use.run_id = doomed.run_id)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +78,17 @@ def purge(place: Place, run_ids: Collection[str]) -> Purged:
         If a run is still being written, or a file cannot be read or made anew.
     """
     with lock.locked(place, "exclusive"), _scratch(place) as scratch:
-        with connect.writer(place, is_trusted=False) as db:
+        with connect.writer(place, is_trusted=state.offsets(place) is not None) as db:
             doomed = _doomed(db, run_ids)
             _refuse_what_is_written(place, doomed)
             files = _files(db, place, doomed)
             _write_the_rest(db, doomed, scratch)
-        copies = [copy for copy in _copies(place) if _purge_copy(copy, doomed, place)]
+            offsets = state.taken(db)
+        copies = [copy for copy in rescue.copies(place) if _purge_copy(copy, doomed, place)]
         for file in files:
             _remove(file)
         _replace(place.file, scratch, place)
-        place.state.unlink(missing_ok=True)
+        state.keep(place, offsets)
     return Purged(tuple(doomed), len(files), tuple(copies))
 
 
@@ -125,7 +131,11 @@ def _files(db: DuckDBPyConnection, place: Place, doomed: list[str]) -> list[Path
     candidates = [
         *(place.folder / path for (path,) in artifacts if path),
         *(place.folder / "runs" / run_id for run_id in doomed),
-        *(place.folder / "checkpoints" / owner for (owner,) in [*identities, *zip(doomed)]),
+        *(
+            place.folder / "checkpoints" / f"{owner}{suffix}"
+            for (owner,) in [*identities, *zip(doomed)]
+            for suffix in ("", ".json")
+        ),
         *_quarantined(place, doomed),
     ]
     inside = place.folder.resolve()
@@ -161,6 +171,8 @@ def _write_the_rest(db: DuckDBPyConnection, doomed: list[str], scratch: Path) ->
         conditions[name].append("coalesce(session_id, '') NOT IN (SELECT session_id FROM emptied)")
     for name, key in _SHARED.items():
         conditions[name].append(_shared_condition(db, name, key))
+    if "naming" in conditions:  # not yet in copies of the first releases
+        conditions["naming"].append(_NAMED_BY_OTHERS)
     selections = {
         name: f'SELECT {_columns(name, doomed)} FROM "{name}" '
         f"WHERE {' AND '.join(found or ['true'])}"
@@ -196,11 +208,6 @@ def _shared_condition(db: DuckDBPyConnection, table: str, key: str) -> str:
         f"SELECT 1 FROM run ANTI JOIN doomed USING (run_id) WHERE {uses})"
     )
     return f"{key} NOT IN (SELECT key FROM forgotten_{table})"
-
-
-def _copies(place: Place) -> list[Path]:
-    """Return the copies that upgrades kept beside the journal."""
-    return sorted(place.file.parent.glob(f"{place.file.stem}.v*{place.file.suffix}"))
 
 
 def _purge_copy(copy: Path, doomed: list[str], place: Place) -> bool:

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_kepler.errors import QueryError
-from pytest_kepler.records import EMPTY, Finding, Run
+from pytest_kepler.records import EMPTY, Artifact, Finding, Run
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from duckdb import DuckDBPyConnection
 
@@ -43,10 +43,14 @@ _SESSION: Final = (
     *("seconds", "exit_status", "project", "rootdir", "host", "python", "platform"),
     *("commit", "diff"),
 )
+#: The columns of a finding that are texts.
+FINDING_TEXTS: Final = ("code", "name", "severity", "message", "location", "fix", "waiver")
 _NEWEST_FIRST: Final = "ORDER BY started_at DESC, run_id"
 _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ID_DIGITS: Final = 8
 _N_NEWEST: Final = 200
+#: Runs of other code, of the same experiment and parameters, that a new one is compared with.
+_N_COMPARED: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,14 +178,14 @@ class _Unread(Mapping[str, Any]):
 def select_runs(
     db: DuckDBPyConnection,
     condition: str = "true",
-    values: Iterable[object] = (),
+    values: Sequence[object] | Mapping[str, object] = (),
     *,
     is_lean: bool = False,
     texts: Texts | None = None,
 ) -> list[Run]:
     """Return the runs that a condition over the private view selects, newest first."""
     select = _LEAN_RUN if is_lean else _RUN
-    rows = db.execute(f"{select} WHERE {condition} {_NEWEST_FIRST}", list(values)).fetchall()
+    rows = db.execute(f"{select} WHERE {condition} {_NEWEST_FIRST}", values).fetchall()
     read = texts or Texts()
     return [_run(list(row), read) for row in rows]
 
@@ -195,10 +199,28 @@ def _run(row: list[Any], read: Texts) -> Run:
     return Run(*row)
 
 
-_EXECUTED: Final = (
-    "status NOT IN ('duplicate', 'void', 'running') AND ("
-    "code_hash IN (SELECT unnest(?::VARCHAR[])) OR experiment IN (SELECT unnest(?::VARCHAR[])))"
+_EXECUTED: Final = "status NOT IN ('duplicate', 'void', 'running')"
+_OF_CODE: Final = "code_hash IN (SELECT unnest($codes::VARCHAR[]))"
+_OF_EXPERIMENT: Final = "experiment IN (SELECT unnest($experiments::VARCHAR[]))"
+_NEWEST_OF: Final = "row_number() OVER (PARTITION BY {} ORDER BY started_at DESC, run_id)"
+#: Of each of some parameters: what decides, which has the code; else what a run is compared with.
+_KNOWN: Final = f"""
+WITH executed AS (
+    SELECT run_id, experiment, identity, params_hash, started_at, {_OF_CODE} AS is_of_code
+    FROM every_run
+    WHERE {_EXECUTED} AND ({_OF_CODE} OR {_OF_EXPERIMENT})
+        AND params_hash IN (SELECT unnest($params::VARCHAR[]))
+),
+deciding AS (
+    SELECT run_id, experiment, params_hash FROM executed WHERE is_of_code
+    QUALIFY {_NEWEST_OF.format("experiment, identity")} = 1
+),
+others AS (
+    SELECT run_id FROM executed ANTI JOIN deciding USING (experiment, params_hash)
+    QUALIFY {_NEWEST_OF.format("experiment, params_hash")} <= {_N_COMPARED}
 )
+SELECT run_id FROM deciding UNION ALL SELECT run_id FROM others
+"""
 
 
 def known_runs(
@@ -208,16 +230,19 @@ def known_runs(
     params_hashes: Collection[str],
     texts: Texts | None = None,
 ) -> list[Run]:
-    """Return the newest executed run of each identity, of some code or experiments.
+    """Return the executed runs by which runs of some code and experiments are decided.
 
-    Only those with one of the given hashes of parameters.
+    Only those with one of the given hashes of parameters, newest first: of the code, the newest of
+    each identity; where an experiment has none with the code, a few of the newest.
     """
     return select_runs(
         db,
-        f"{_EXECUTED} AND params_hash IN (SELECT unnest(?::VARCHAR[])) "
-        "QUALIFY row_number() OVER (PARTITION BY experiment, identity "
-        "ORDER BY started_at DESC, run_id) = 1",
-        [sorted(code_hashes), sorted(experiments), sorted(params_hashes)],
+        f"run_id IN ({_KNOWN})",
+        {
+            "codes": sorted(code_hashes),
+            "experiments": sorted(experiments),
+            "params": sorted(params_hashes),
+        },
         is_lean=True,
         texts=texts,
     )
@@ -229,9 +254,10 @@ def newest_runs(
     """Return the newest executed runs of each of some experiments, or of some code; a few."""
     return select_runs(
         db,
-        f"{_EXECUTED} QUALIFY row_number() OVER (PARTITION BY experiment "
-        f"ORDER BY started_at DESC, run_id) <= {_N_NEWEST}",
-        [sorted(code_hashes), sorted(experiments)],
+        f"run_id IN (SELECT run_id FROM every_run "
+        f"WHERE {_EXECUTED} AND ({_OF_CODE} OR {_OF_EXPERIMENT}) "
+        f"QUALIFY {_NEWEST_OF.format('experiment')} <= {_N_NEWEST})",
+        {"codes": sorted(code_hashes), "experiments": sorted(experiments)},
         is_lean=True,
     )
 
@@ -262,20 +288,23 @@ def select_findings(
     """Return (run id, finding) of a session, or of some runs; the id is '' in a sanity test."""
     condition, value = _of_session_or_runs(session_id, run_ids)
     rows = db.execute(
-        "SELECT coalesce(run_id, ''), code, name, severity, message, location, "
-        "fix, waiver, measured::VARCHAR, threshold::VARCHAR "
+        f"SELECT coalesce(run_id, ''), {', '.join(FINDING_TEXTS)}, "
+        "measured::VARCHAR, threshold::VARCHAR "
         f"FROM finding WHERE {condition} ORDER BY checked_at, run_id, code",
         [value],
     ).fetchall()
     read = Texts()
-    return [(run_id, Finding(**_named(rest, read))) for run_id, *rest in rows]
+    return [(run_id, finding_of(rest, read)) for run_id, *rest in rows]
 
 
-def _named(row: list[Any], read: Texts) -> dict[str, Any]:
+def finding_of(row: Sequence[Any], read: Texts) -> Finding:
+    """Return the finding of a row: its texts, and what was measured and the limit as JSON."""
     *texts, measured, threshold = row
-    names = ("code", "name", "severity", "message", "location", "fix", "waiver")
-    numbers = {"measured": read(measured) or {}, "threshold": read(threshold) or {}}
-    return {**dict(zip(names, texts, strict=True)), **numbers}
+    return Finding(
+        **dict(zip(FINDING_TEXTS, texts, strict=True)),
+        measured=read(measured) or {},
+        threshold=read(threshold) or {},
+    )
 
 
 def _of_session_or_runs(
@@ -410,6 +439,18 @@ def select_fact(db: DuckDBPyConnection, name: str, run_ids: Collection[str]) -> 
     return {run_id: json.loads(value) for run_id, value in rows}
 
 
+def select_artifacts(db: DuckDBPyConnection, run_ids: Collection[str]) -> list[Artifact]:
+    """Return what some runs saved, the last of each name, in the order of saving."""
+    rows = db.execute(
+        "SELECT name, kind, sha256, coalesce(n_bytes, 0), path, coalesce(content_hash, ''), run_id "
+        "FROM artifact WHERE run_id IN (SELECT unnest(?::VARCHAR[])) "
+        "QUALIFY row_number() OVER (PARTITION BY run_id, name ORDER BY saved_at DESC, rowid DESC)"
+        " = 1 ORDER BY saved_at, rowid",
+        [sorted(run_ids)],
+    ).fetchall()
+    return [Artifact(*row) for row in rows]
+
+
 def run_of_prefix(db: DuckDBPyConnection, prefix: str) -> Run:
     """Return the run whose id begins so.
 
@@ -455,7 +496,7 @@ def details_of(db: DuckDBPyConnection, run: Run) -> dict[str, Any]:
     sessions = _mappings(db, "sessions", "session_id = ?", run.session_id)
     return {
         "run": run,
-        "curves": _curves(db, executed),
+        "curves": curves_of(db, executed),
         "findings": [finding for _, finding in select_findings(db, None, {run.run_id, executed})],
         "notes": _mappings(
             db,
@@ -479,7 +520,8 @@ def details_of(db: DuckDBPyConnection, run: Run) -> dict[str, Any]:
     }
 
 
-def _curves(db: DuckDBPyConnection, run_id: str) -> dict[str, list[tuple[int | None, float]]]:
+def curves_of(db: DuckDBPyConnection, run_id: str) -> dict[str, list[tuple[int | None, float]]]:
+    """Return the logged values of a run as (step, value), by metric."""
     rows = db.execute(
         "SELECT name, steps, vals FROM point WHERE run_id = ? ORDER BY name, batch", [run_id]
     ).fetchall()
@@ -527,15 +569,11 @@ def param_senses(db: DuckDBPyConnection) -> Mapping[str, Sense]:
     rows: list[tuple[str, Sense]] = db.execute(
         """
         SELECT name, CASE
-            WHEN bool_and(kind IN ('BIGINT', 'UBIGINT', 'HUGEINT', 'DOUBLE')) THEN 'number'
-            WHEN bool_and(kind = 'BOOLEAN') THEN 'truth'
+            WHEN bool_and(kind = 'number') FILTER (WHERE kind <> 'null') THEN 'number'
+            WHEN bool_and(kind = 'truth') FILTER (WHERE kind <> 'null') THEN 'truth'
             ELSE 'text'
         END
-        FROM (
-            SELECT entry.key AS name, nullif(json_type(entry.value), 'NULL') AS kind
-            FROM (SELECT unnest(map_entries(params)) AS entry FROM every_run)
-        )
-        GROUP BY name
+        FROM naming WHERE home = 'params' GROUP BY name
         """
     ).fetchall()
     return dict(rows)
@@ -543,7 +581,7 @@ def param_senses(db: DuckDBPyConnection) -> Mapping[str, Sense]:
 
 def metric_names(db: DuckDBPyConnection) -> frozenset[str]:
     """Return the name of each metric that a run has."""
-    return frozenset(_column(db, "SELECT DISTINCT unnest(map_keys(metrics)) FROM every_run", []))
+    return frozenset(_column(db, "SELECT name FROM naming WHERE home = 'metrics'", []))
 
 
 def utc(moment: datetime | None) -> datetime:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pytest_kepler.errors import JournalError
-from pytest_kepler.journal import connect, copying, lock
+from pytest_kepler.journal import connect, copying, lock, merging
 from pytest_kepler.journal.place import Place, cannot
 
 if TYPE_CHECKING:
@@ -19,19 +21,35 @@ if TYPE_CHECKING:
 _UNIT_ROWS: Final = 2048
 
 
-def rescue(place: Place) -> tuple[Path, int, list[str]]:
+@dataclass(frozen=True, slots=True)
+class Rescued:
+    """What became of a damaged journal.
+
+    Attributes
+    ----------
+    aside : Path
+        Where the damaged file is now.
+    n_runs, n_of_copies : int
+        How many runs could be read of it, and how many more of the copies that upgrades kept.
+    lost : tuple of str
+        The tables that could not be read or not whole.
+    """
+
+    aside: Path
+    n_runs: int
+    n_of_copies: int
+    lost: tuple[str, ...]
+
+
+def rescue(place: Place) -> Rescued:
     """Move a damaged journal aside, and make a new one of what can be read of it.
+
+    What is missing then is taken from the copies that upgrades kept beside it.
 
     Parameters
     ----------
     place : Place
         The journal.
-
-    Returns
-    -------
-    tuple of Path, int, list of str
-        Where the damaged file is now, how many runs were rescued, and which tables could not be
-        read or not whole.
 
     Raises
     ------
@@ -51,8 +69,28 @@ def rescue(place: Place) -> tuple[Path, int, list[str]]:
             raise cannot("move", place.file, error) from error
         with connect.writer(place, is_trusted=True) as db:
             lost = _copy_readable(db, Place(aside))
+            merging.derive(db)
             n_runs = int(db.execute("SELECT count(*) FROM run").fetchall()[0][0])
-    return aside, n_runs, lost
+    n_of_copies = sum(_merge_copy(place, copy) for copy in copies(place)) if lost else 0
+    return Rescued(aside, n_runs, n_of_copies, tuple(lost))
+
+
+def copies(place: Place) -> list[Path]:
+    """Return the copies that upgrades kept beside the journal, the newest first."""
+    found = place.file.parent.glob(f"{place.file.stem}.v*{place.file.suffix}")
+    return sorted(found, reverse=True)
+
+
+def _merge_copy(place: Place, copy: Path) -> int:
+    """Merge a copy, which stays as it is; return how many runs came from it."""
+    with tempfile.TemporaryDirectory(dir=place.file.parent, prefix=".rescue-") as folder:
+        source = Path(folder) / "copy.duckdb"
+        try:
+            shutil.copyfile(copy, source)
+            (merged,) = merging.merge(place, [Place(source)])
+        except (OSError, JournalError):  # damaged as well: the others may do
+            return 0
+    return merged.n_runs
 
 
 def _copy_readable(db: DuckDBPyConnection, damaged: Place) -> list[str]:

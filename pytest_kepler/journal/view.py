@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_kepler.errors import QueryError, nearest
 from pytest_kepler.journal.journal import Journal
@@ -72,6 +72,41 @@ class JournalView:
             f"runs.experiment = '{quoted_name}' and status = 'passed' "
             f'order by metrics."{quoted_metric}" {order} nulls last, started_at, run_id'
         )
+
+    def load(
+        self, run: str, name: str = "model", *, into: Any = None, trusted: bool = False
+    ) -> Any:
+        """Read back what a run saved; figures and files as their Path.
+
+        Parameters
+        ----------
+        run : str
+            Its id, or how it begins. A duplicate has what the run that it repeats saved.
+        name : str
+            What it was saved by.
+        into : torch.nn.Module, optional
+            Takes the weights that were saved, and is returned.
+        trusted : bool
+            Whether code that the file names may run as it is read.
+
+        Raises
+        ------
+        QueryError
+            If there is no such run, or it saved nothing by that name.
+        ExperimentError
+            If the file is gone, has changed, or needs to be trusted.
+        """
+        found = self._journal.run(run)["run"]
+        executed = found.duplicate_of or found.run_id
+        saved = {one.name: one for one in self._journal.artifacts([executed])}
+        if name not in saved:
+            msg = f"Run {found.short_id} saved nothing by the name {name!r}; {nearest(name, saved)}"
+            raise QueryError(msg)
+        from pytest_kepler.adapters import formats
+
+        if not (self._journal.folder / saved[name].path).exists():
+            self._journal.fetch_artifact(saved[name].path)
+        return formats.load(self._journal.folder, saved[name], trusted=trusted, into=into)
 
     def query(self, sql: str) -> Rows:
         """Return the answer to one SQL statement over the views; nothing can be written.

@@ -1,31 +1,30 @@
 -- The public views. They are made anew whenever this file changes; the tables are not touched.
 
--- Private: every run, over or not, with its parameters and metrics as maps, which filter fast.
+-- Private: every run, over or not, with its parameters and metrics as maps. A mere projection of one
+-- table: only then does DuckDB sort and limit before it reads the other columns.
 CREATE OR REPLACE VIEW every_run AS
 SELECT
-    run.run_id, session_id, project, experiment, node_id,
-    -- The duplicates of a void run show its numbers: they are void with it.
-    CASE
-        WHEN run.run_id IN (SELECT run_id FROM void) OR duplicate_of IN (SELECT run_id FROM void)
-        THEN 'void'
-        ELSE status
-    END AS status,
+    run_id, session_id, project, experiment, node_id,
+    CASE WHEN is_void THEN 'void' ELSE status END AS status,
     started_at, seconds, seed, params, metrics, hypothesis, identity, code_hash, data_hash,
-    params_hash, eval_hash, "commit", dirty, why_new, duplicate_of, message,
-    coalesce(doubt.reason, '') AS unsound, environment_hash, spec, parts, replicates, worker
-FROM run
-    LEFT JOIN (SELECT run_id, min(reason) AS reason FROM unsound GROUP BY run_id) AS doubt
-    ON run.run_id = doubt.run_id
-UNION ALL
+    params_hash, eval_hash, "commit", dirty, why_new, duplicate_of, message, unsound,
+    environment_hash, spec, parts, replicates, worker
+FROM run;
+
+-- Private: which run uses which name. `naming` has each once, for readers.
+CREATE OR REPLACE VIEW name_use AS
 SELECT
-    o.run_id, o.session_id, o.project, o.experiment, o.node_id, 'running' AS status,
-    o.started_at, NULL AS seconds, o.seed, o.params,
-    MAP {}::MAP(VARCHAR, DOUBLE) AS metrics, o.hypothesis, o.identity,
-    o.code_hash, o.data_hash, o.params_hash, '' AS eval_hash, coalesce(s."commit", '') AS "commit",
-    s.dirty, o.why_new, o.duplicate_of, o.message, '' AS unsound,
-    o.environment_hash, o.spec, o.parts,
-    o.replicates, o.worker
-FROM open_run AS o LEFT JOIN session AS s USING (session_id);
+    run_id, 'params' AS home, entry.key AS name,
+    CASE json_type(entry.value)
+        WHEN 'BIGINT' THEN 'number' WHEN 'UBIGINT' THEN 'number' WHEN 'HUGEINT' THEN 'number'
+        WHEN 'DOUBLE' THEN 'number' WHEN 'BOOLEAN' THEN 'truth' WHEN 'NULL' THEN 'null'
+        WHEN 'OBJECT' THEN 'nested'
+        WHEN 'ARRAY' THEN CASE WHEN contains(entry.value, '{') THEN 'nested' ELSE 'text' END
+        ELSE 'text'
+    END AS kind
+FROM (SELECT run_id, unnest(map_entries(params)) AS entry FROM run)
+UNION ALL
+SELECT run_id, 'metrics' AS home, unnest(map_keys(metrics)) AS name, '' AS kind FROM run;
 
 CREATE OR REPLACE VIEW runs AS
 SELECT
@@ -114,10 +113,11 @@ SELECT note_id, run_id, experiment, text, noted_at FROM note;
 
 CREATE OR REPLACE VIEW claims AS
 SELECT
-    claim, experiment, verdict, estimate, low, high, n_pairs, session_id, decided_at
+    claim, experiment, verdict, estimate, low, high, n_pairs, session_id, decided_at, message
 FROM claim;
 
 CREATE OR REPLACE VIEW baselines AS
 SELECT
-    name, experiment, params, metric, value, n_replicates, recorded_at
+    name, experiment, params, metric, value, n_replicates, recorded_at,
+    facts ->> '$.goal' AS goal
 FROM baseline;

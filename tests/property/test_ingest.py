@@ -80,6 +80,10 @@ def test_whatever_is_logged_comes_back_however_the_ingests_cut_it(runs, cuts):
         spool.close()
         assert journal.ingest().torn == []
 
+        with journal.reading() as db:
+            named = db.execute("SELECT home, name, kind FROM naming").fetchall()
+            used = db.execute("SELECT DISTINCT home, name, kind FROM name_use").fetchall()
+        assert sorted(named) == sorted(used)
         stored = {found.run_id: found for found in journal.all_runs()}
         assert len(stored) == len(runs)
         for index, (log, params) in enumerate(runs):

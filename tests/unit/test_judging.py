@@ -218,7 +218,7 @@ def test_all_failed_misses_and_says_how_they_ended():
     runs = [run(0, 0.5, status="failed"), run(1, params={"C": 2}, status="blocked")]
     (outcome,) = judging.judge(runs, spec, whole_grid=True)
     assert outcome.status == "missed"
-    assert "(1 failed, 1 blocked)" in outcome.message
+    assert "(1 blocked, 1 failed)" in outcome.message
 
 
 def test_a_better_session_beats_the_best_so_far():

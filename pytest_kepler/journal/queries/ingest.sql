@@ -75,10 +75,11 @@ SELECT
     TRY_CAST(n_weights AS BIGINT), coalesce(hash, ''), config
 FROM event WHERE e = 'model';
 
-INSERT INTO artifact
+INSERT INTO artifact BY NAME
 SELECT
-    run, name, coalesce(kind, ''), coalesce(sha256, ''), TRY_CAST(n_bytes AS BIGINT),
-    coalesce(path, ''), make_timestamp(micros("at"))
+    run AS run_id, name, coalesce(kind, '') AS kind, coalesce(sha256, '') AS sha256,
+    TRY_CAST(n_bytes AS BIGINT) AS n_bytes, coalesce(path, '') AS path,
+    make_timestamp(micros("at")) AS saved_at, coalesce(hash, '') AS content_hash
 FROM event WHERE e = 'artifact';
 
 INSERT INTO gate BY NAME
@@ -95,6 +96,21 @@ SELECT
     TRY_CAST(value AS DOUBLE), status, coalesce(message, ''), make_timestamp(micros("at"))
 FROM event WHERE e = 'threshold';
 
+INSERT INTO claim
+SELECT
+    session, experiment, text, status, TRY_CAST(facts ->> '$.estimate' AS DOUBLE),
+    TRY_CAST(facts ->> '$.low' AS DOUBLE), TRY_CAST(facts ->> '$.high' AS DOUBLE),
+    coalesce(TRY_CAST(facts ->> '$.n_pairs' AS BIGINT), 0), make_timestamp(micros("at")),
+    coalesce(message, ''), facts
+FROM event WHERE e = 'claim';
+
+INSERT INTO baseline
+SELECT
+    name, experiment, params, metric, TRY_CAST(value AS DOUBLE),
+    coalesce(TRY_CAST(facts ->> '$.n_replicates' AS BIGINT), 1), make_timestamp(micros("at")),
+    facts
+FROM event WHERE e = 'baseline';
+
 INSERT INTO unsound
 SELECT run, coalesce(reason, ''), make_timestamp(micros("at")) FROM event WHERE e = 'unsound';
 
@@ -103,10 +119,11 @@ SELECT run, coalesce(reason, ''), make_timestamp(micros("at")) FROM event WHERE 
 
 -- Runs -------------------------------------------------------------------------------------------
 
--- The few that are there already; asking this way round never builds a table of all ids.
+-- The few that are over already; asking this way round never builds a table of all ids.
 CREATE TEMP TABLE known_run AS
 SELECT run_id FROM run SEMI JOIN (SELECT run FROM event WHERE e IN ('run', 'end')) AS fresh
-    ON run.run_id = fresh.run;
+    ON run.run_id = fresh.run
+WHERE NOT is_open;
 
 CREATE TEMP TABLE begun AS
 SELECT
@@ -221,6 +238,8 @@ FROM complete
     LEFT JOIN measured_on USING (run_id)
     LEFT JOIN session USING (session_id);
 
+DELETE FROM run WHERE is_open AND run_id NOT IN (SELECT run_id FROM open_run);
+
 INSERT INTO run BY NAME
 SELECT * FROM finished WHERE duplicate_of = '' ORDER BY started_at;
 
@@ -249,6 +268,64 @@ FROM finished
     LEFT JOIN (
         SELECT *
         FROM run SEMI JOIN finished ON run.run_id = finished.duplicate_of
+        WHERE NOT is_open
     ) AS original ON original.run_id = finished.duplicate_of
 WHERE finished.duplicate_of <> ''
 ORDER BY finished.started_at;
+
+-- What readers look for -------------------------------------------------------------------------
+
+CREATE TEMP TABLE voided AS
+SELECT run AS run_id FROM event WHERE e = 'void'
+UNION
+SELECT run_id FROM void SEMI JOIN finished USING (run_id)
+UNION
+SELECT run_id FROM void SEMI JOIN finished ON void.run_id = finished.duplicate_of;
+
+UPDATE run SET is_void = true FROM voided WHERE run.run_id = voided.run_id AND NOT run.is_open;
+-- The duplicates of a void run show its numbers: they are void with it.
+UPDATE run SET is_void = true
+FROM voided
+WHERE run.duplicate_of = voided.run_id AND run.duplicate_of <> '' AND NOT run.is_open;
+
+UPDATE run SET unsound = doubt.reason
+FROM (
+    SELECT run_id, min(reason) AS reason
+    FROM unsound SEMI JOIN (
+        SELECT run AS run_id FROM event WHERE e = 'unsound' UNION SELECT run_id FROM finished
+    ) USING (run_id)
+    GROUP BY run_id
+) AS doubt
+WHERE run.run_id = doubt.run_id AND NOT run.is_open;
+
+INSERT INTO run BY NAME
+SELECT
+    open_run.* REPLACE ('running' AS status, NULL::DOUBLE AS seconds),
+    MAP {}::MAP(VARCHAR, DOUBLE) AS metrics, '' AS eval_hash, session."commit", session.dirty,
+    true AS is_open
+FROM open_run
+    LEFT JOIN session USING (session_id)
+    ANTI JOIN (SELECT run_id FROM run WHERE is_open) AS shown USING (run_id);
+
+-- As the view `name_use` tells them, which would look at every run.
+INSERT INTO naming
+SELECT DISTINCT home, name, kind
+FROM (
+    SELECT
+        'params' AS home, entry.key AS name,
+        CASE json_type(entry.value)
+            WHEN 'BIGINT' THEN 'number' WHEN 'UBIGINT' THEN 'number' WHEN 'HUGEINT' THEN 'number'
+            WHEN 'DOUBLE' THEN 'number' WHEN 'BOOLEAN' THEN 'truth' WHEN 'NULL' THEN 'null'
+            WHEN 'OBJECT' THEN 'nested'
+            WHEN 'ARRAY'
+            THEN CASE WHEN contains(entry.value, '{') THEN 'nested' ELSE 'text' END
+            ELSE 'text'
+        END AS kind
+    FROM (
+        SELECT unnest(map_entries(params)) AS entry
+        FROM (SELECT params FROM begun UNION ALL SELECT params FROM finished)
+    )
+    UNION ALL
+    SELECT 'metrics' AS home, unnest(map_keys(metrics)) AS name, '' AS kind FROM finished
+)
+    ANTI JOIN naming USING (home, name, kind);
