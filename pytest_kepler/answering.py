@@ -5,13 +5,17 @@ The plugin, after a session or instead of one, and the command `kepler` answer t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pytest_kepler import judging
-from pytest_kepler.errors import KeplerUsageError
-from pytest_kepler.journal import TIMEOUT, Journal, Rows, rows_as_json
+from pytest_kepler.baseline import BASELINE_FILE, DEFAULT, read_baselines
+from pytest_kepler.comparing import compare, require_known, vanished
+from pytest_kepler.errors import KeplerUsageError, nearest
+from pytest_kepler.inference import decide_claims
+from pytest_kepler.journal import TIMEOUT, Journal, Long, Rows, rows_as_json
+from pytest_kepler.records import EMPTY
 from pytest_kepler.reports import summary
 from pytest_kepler.reports.jsonout import render_json
 from pytest_kepler.reports.markdown import render_markdown
@@ -20,11 +24,20 @@ from pytest_kepler.reports.run import render_run
 from pytest_kepler.reports.terminal import render_terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from pytest_kepler.journal import Hit, Note
-    from pytest_kepler.records import Run, ThresholdOutcome
+    from pytest_kepler.journal import Hit, Note, Tried
+    from pytest_kepler.records import (
+        Assessment,
+        BaselineEntry,
+        ClaimOutcome,
+        Comparison,
+        Decided,
+        Run,
+        ThresholdOutcome,
+        Tolerance,
+    )
     from pytest_kepler.reports.summary import Report
 
 Format = Literal["text", "markdown", "json"]
@@ -41,12 +54,51 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
+class Comparing:
+    """What results are compared with.
+
+    Attributes
+    ----------
+    name : str
+        Of the baseline.
+    entries : tuple of BaselineEntry
+        Empty where there is none of this name.
+    tolerances : mapping of str to Tolerance
+        By metric.
+    is_whole : bool
+        Whether all experiments of the project were selected, so that one that is not there is gone.
+    """
+
+    name: str = DEFAULT
+    entries: tuple[BaselineEntry, ...] = ()
+    tolerances: Mapping[str, Tolerance] = EMPTY
+    is_whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SessionAnswer:
-    """What a session comes to: its report, and what became of its thresholds."""
+    """What a session comes to: its report, and its experiments, judged."""
 
     report: Report
-    thresholds: tuple[ThresholdOutcome, ...]
+    assessments: tuple[Assessment, ...]
     folder: Path
+    partial: frozenset[str] = frozenset()
+
+    @property
+    def thresholds(self) -> tuple[ThresholdOutcome, ...]:
+        """What became of the thresholds."""
+        return tuple(one for each in self.assessments for one in each.thresholds)
+
+    @property
+    def claims(self) -> tuple[ClaimOutcome, ...]:
+        """What became of the claims."""
+        return tuple(one for each in self.assessments for one in each.claims)
+
+    @property
+    def worse(self) -> tuple[Comparison, ...]:
+        """What lost more than is tolerated, beside the baseline."""
+        found = (one for each in self.assessments for one in each.comparisons)
+        return tuple(one for one in found if one.fails)
 
 
 def _opened(path: Path) -> Journal:
@@ -55,8 +107,42 @@ def _opened(path: Path) -> Journal:
     return journal
 
 
-def answer_session(path: Path, session_id: str) -> SessionAnswer:
-    """Take a session's spools into the journal and judge its experiments.
+def find_baseline(
+    folder: Path,
+    journal_path: Path,
+    name: str,
+    tolerances: Mapping[str, Tolerance] = EMPTY,
+    *,
+    is_whole: bool = False,
+) -> Comparing:
+    """Return a baseline: that of ``kepler-baseline.toml`` in a folder, else the journal's.
+
+    Raises
+    ------
+    KeplerUsageError
+        If the file cannot be read, or there are tolerances and no baseline, or none for a metric.
+    """
+    in_file = read_baselines(folder / BASELINE_FILE)
+    entries = in_file.get(name, [])
+    known = set(in_file)
+    if not entries and Journal(journal_path).exists():
+        journal = _opened(journal_path)
+        entries = journal.baseline(name)
+        known.update(journal.baseline_names())
+    if tolerances and not entries:
+        msg = (
+            f"There is no baseline {name!r} to compare with: {nearest(name, known)}. Make one with "
+            "pytest --kepler-update-baseline."
+        )
+        raise KeplerUsageError(msg)
+    require_known(tolerances, entries, name)
+    return Comparing(name, tuple(entries), tolerances, is_whole)
+
+
+def answer_session(
+    path: Path, session_id: str, comparing: Comparing | None = None
+) -> SessionAnswer:
+    """Take a session's spools into the journal, judge its experiments, and compare them.
 
     Raises
     ------
@@ -72,7 +158,10 @@ def answer_session(path: Path, session_id: str) -> SessionAnswer:
         findings = journal.findings(session_id)
         gates = journal.gates(session_id)
         notes = journal.notes(run_ids=[run.run_id for run in runs], experiments=experiments)
-    assessments = judging.assess(runs, earlier=earlier, partial=_partial(runs))
+        decided = journal.decided(experiments) if _any_claim(runs) else []
+    partial = _partial(runs)
+    assessments = judging.assess(runs, earlier=earlier, partial=partial)
+    assessments = _concluded(assessments, comparing, decided, [*earlier, *runs], partial)
     report = summary.session_report(
         assessments,
         journal=shown_path(path),
@@ -82,19 +171,150 @@ def answer_session(path: Path, session_id: str) -> SessionAnswer:
         findings=findings,
         gates=[summary.Gate(one.node_id, one.status, one.seconds, one.message) for one in gates],
         notes=_notes(notes),
+        vanished=_vanished(assessments, comparing),
     )
-    thresholds = tuple(one for found in assessments for one in found.thresholds)
-    return SessionAnswer(report, thresholds, journal.folder)
+    return SessionAnswer(report, tuple(assessments), journal.folder, frozenset(partial))
 
 
-def journal_report(path: Path) -> Report:
-    """Return the report of a whole journal; one that is not there is empty."""
+@dataclass(frozen=True, slots=True)
+class GateAnswer:
+    """What ``kepler gate`` decides: the report, and a sentence for each reason to fail."""
+
+    report: Report
+    failures: tuple[str, ...]
+    n_runs: int
+
+
+def answer_gate(path: Path, comparing: Comparing, commit: str = "") -> GateAnswer:
+    """Judge all that ran at a commit, whole: thresholds, the baseline, and how runs ended.
+
+    Raises
+    ------
+    KeplerUsageError
+        If nothing ran there.
+    """
     journal = _opened(path)
     with journal.reading():
-        runs = oldest_first(journal.all_runs())
+        runs = oldest_first(journal.runs_of_commit(commit))
+        if not runs:
+            what = f"at a commit that begins with {commit!r}" if commit else "yet"
+            msg = f"The journal {shown_path(path)} has no runs {what}: there is nothing to judge."
+            raise KeplerUsageError(msg)
+        experiments = {run.experiment for run in runs}
+        repeated = {run.duplicate_of for run in runs if run.duplicate_of}
+        earlier = journal.past_runs("", experiments, also=repeated)
         findings = journal.findings(run_ids=[run.run_id for run in runs])
+        decided = journal.decided(experiments) if _any_claim(runs) else []
+    own = {run.run_id for run in runs}
+    others = [run for run in earlier if run.run_id not in own]
+    assessments = judging.assess(runs, earlier=others)
+    assessments = _concluded(assessments, comparing, decided, [*earlier, *runs])
+    report = summary.session_report(
+        assessments,
+        journal=shown_path(path),
+        now=datetime.now().astimezone(),
+        shared=judging.shared_data(assessments),
+        findings=findings,
+        vanished=vanished(assessments, comparing.entries),
+    )
+    return GateAnswer(report, tuple(_failures(assessments, runs)), len(runs))
+
+
+#: How the newest run of a case ends where it is no ground for a green build.
+_NOT_DONE = ("blocked", "failed", "error", "crashed", "interrupted", "running")
+
+
+def _failures(assessments: Iterable[Assessment], runs: Iterable[Run]) -> Iterable[str]:
+    for each in assessments:
+        bounds = [one for one in each.thresholds if one.status == "missed"]
+        yield from (f"{each.experiment}: {one.message}" for one in bounds)
+        yield from (f"{each.experiment}: {one.message}" for one in each.comparisons if one.fails)
+    newest = {run.node_id: run for run in runs}
+    for status in _NOT_DONE:
+        n = sum(run.status == status for run in newest.values())
+        if n:
+            yield f"{n} run{'s' * (n > 1)} {status}"
+
+
+def _any_claim(runs: Iterable[Run]) -> bool:
+    # Runs of one experiment share one spec: looked at once.
+    return any("claims" in spec for spec in {id(run.spec): run.spec for run in runs}.values())
+
+
+def _concluded(
+    assessments: list[Assessment],
+    comparing: Comparing | None,
+    decided: Sequence[Decided],
+    runs: Iterable[Run],
+    partial: Collection[str] = (),
+) -> list[Assessment]:
+    """Return the experiments with what became of their claims, and beside the baseline."""
+    if comparing is not None and comparing.entries:
+        compared = compare(assessments, comparing.entries, comparing.tolerances, partial=partial)
+        by_name: dict[str, list[Comparison]] = {}
+        for one in compared:
+            by_name.setdefault(one.experiment, []).append(one)
+        assessments = [
+            replace(each, comparisons=tuple(by_name.get(each.experiment, ())))
+            for each in assessments
+        ]
+    if not any(each.spec.claims for each in assessments):
+        return assessments
+    executed = {run.run_id: run for run in runs if not run.duplicate_of}
+    return [
+        replace(each, claims=tuple(decide_claims([each], decided, executed)))
+        for each in assessments
+    ]
+
+
+def _vanished(assessments: Iterable[Assessment], comparing: Comparing | None) -> list[str]:
+    if comparing is None or not comparing.is_whole:
+        return []
+    return vanished(assessments, comparing.entries)
+
+
+#: From so many runs on an experiment is folded by the database, unless all of it is to be told; and
+#: only where there are so many times more in all: it costs the same for few.
+LONG: Final = 100
+_WORTH_FOLDING: Final = 20
+#: Configurations that are read of a long experiment, from either end of its ranking: one more than
+#: any table shows, so that it can say what lies between.
+_N_BEST: Final = 31
+_N_WORST: Final = 3
+
+
+def journal_report(path: Path, *, long: int | None = None) -> Report:
+    """Return the report of a whole journal; one that is not there is empty.
+
+    Parameters
+    ----------
+    path : Path
+        The journal.
+    long : int, optional
+        From so many runs on only those configurations of an experiment are read that a table of
+        text shows; default: all are, whatever it takes.
+    """
+    journal = _opened(path)
+    with journal.reading():
+        tried = journal.glance()
+        asked = [] if long is None else _long(tried, long)
+        folded = journal.fold(asked, _N_BEST, _N_WORST)
+        whole = [each.experiment for each in tried if each.experiment not in folded.totals]
+        runs = oldest_first(journal.experiment_runs(whole))
+        findings = journal.findings(run_ids=[run.run_id for run in runs])
+        told = _by_id(journal.runs_of([*{*folded.run_ids, *summary.told_runs(folded.totals)}]))
+        shown = [told[run_id] for run_id in folded.run_ids]
+        repeated = {run.duplicate_of for run in shown if run.duplicate_of} - told.keys()
+        executed = [*told.values(), *journal.runs_of([*repeated])]
         notes = journal.notes()
-    assessments = judging.assess(runs, partial=_partial(runs))
+        decided = journal.decided({run.experiment for run in runs}) if _any_claim(runs) else []
+        n_sessions = journal.n_sessions()
+    partial = {each.experiment for each in tried if each.is_partial}
+    judged = _by_experiment(
+        judging.assess([*runs, *shown], partial=partial, totals=folded.totals, executed=executed)
+    )
+    assessments = [judged[each.experiment] for each in tried]
+    assessments = _concluded(assessments, None, decided, runs)
     return summary.journal_report(
         assessments,
         journal=shown_path(path),
@@ -102,7 +322,31 @@ def journal_report(path: Path) -> Report:
         shared=judging.shared_data(assessments),
         findings=findings,
         notes=_notes(notes),
+        totals=folded.totals,
+        told=told,
+        n_sessions=n_sessions,
     )
+
+
+def _long(tried: Iterable[Tried], least: int) -> list[Long]:
+    """Return what the database is asked of experiments; of the others judging reads every run."""
+    found = []
+    n_runs = 0
+    for each in tried:
+        spec = judging.spec_of(each.spec)
+        goal = spec.goal_for(spec.metric) if spec.metric else None
+        if spec.metric and goal and not spec.claims and not each.is_nested and each.n_runs >= least:
+            found.append(Long(each.experiment, spec.metric, goal == "max", spec.replicates))
+            n_runs += each.n_runs
+    return found if n_runs >= least * _WORTH_FOLDING else []
+
+
+def _by_id(runs: Iterable[Run]) -> dict[str, Run]:
+    return {run.run_id: run for run in runs}
+
+
+def _by_experiment(assessments: Iterable[Assessment]) -> dict[str, Assessment]:
+    return {each.experiment: each for each in assessments}
 
 
 def shown_path(path: Path) -> str:
@@ -147,7 +391,7 @@ def render(report: Report, look: Look) -> str:
 
 def answer_report(path: Path, look: Look) -> str:
     """Answer ``kepler report``."""
-    return render(journal_report(path), look)
+    return render(journal_report(path, long=None if look.format == "json" else LONG), look)
 
 
 def answer_query(path: Path, sql: str, look: Look, timeout: float = TIMEOUT) -> str:
@@ -179,7 +423,7 @@ def answer_where(path: Path, expression: str, look: Look) -> str:
         )
         for run in runs
     ]
-    return _table(("run", "experiment", "status", "started", *columns), table, look)
+    return answer_table(("run", "experiment", "status", "started", *columns), table, look)
 
 
 _OF_A_RUN = ("run_id", "experiment", "status", "started_at", "seconds", "params")
@@ -204,7 +448,7 @@ def answer_search(path: Path, text: str, look: Look) -> str:
         )
         for hit in hits
     ]
-    return _table(columns, shown, look)
+    return answer_table(columns, shown, look)
 
 
 def _hit_rows(hits: Sequence[Hit]) -> Rows:
@@ -238,10 +482,11 @@ def _rows(rows: Rows, look: Look) -> str:
         return rows_as_json(rows)
     if not rows.rows:
         return "No rows.\n"
-    return _table(rows.columns, rows.rows, look)
+    return answer_table(rows.columns, rows.rows, look)
 
 
-def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]], look: Look) -> str:
+def answer_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], look: Look) -> str:
+    """Return rows as a table that looks as asked for."""
     return render_rows(
         columns,
         rows,

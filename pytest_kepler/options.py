@@ -112,6 +112,37 @@ OPTIONS: Final = (
         ini=True,
     ),
     Option(
+        "baseline",
+        "text",
+        "the baseline that the session is compared with: a name in kepler-baseline.toml, "
+        "or in the journal",
+        default="main",
+        metavar="NAME",
+        ini=True,
+    ),
+    Option(
+        "compare_fail",
+        "list",
+        "fail where a metric is worse than in the baseline by more than a tolerance: accuracy:1%, "
+        "loss:0.01; repeatable",
+        default=(),
+        metavar="METRIC:TOLERANCE",
+        ini=True,
+    ),
+    Option(
+        "update_baseline",
+        "flag",
+        "write the results of this session's experiments into kepler-baseline.toml",
+        default=False,
+    ),
+    Option(
+        "smoke",
+        "flag",
+        "try every gate in full and then a few steps on a few rows, judge nothing, and keep a "
+        "journal apart: does it run at all?",
+        default=False,
+    ),
+    Option(
         "run",
         "flag",
         "run the experiments also where kepler_experiments is 'explicit'",
@@ -147,6 +178,25 @@ OPTIONS: Final = (
         "bool",
         "whether the uncommitted difference of the repository is kept with a session",
         default=True,
+        ini=True,
+        command_line=False,
+    ),
+    Option(
+        "share",
+        "path",
+        "a folder that a team shares, such as a mounted bucket: sessions are published there and "
+        "taken in from there, and duplicates count across the team",
+        metavar="PATH",
+        ini=True,
+        command_line=False,
+    ),
+    Option(
+        "fsync",
+        "choice",
+        "when what was logged is forced onto the disk, for the case that the power fails: never, "
+        "or at the end of each run",
+        default="never",
+        choices=("never", "end"),
         ini=True,
         command_line=False,
     ),

@@ -20,11 +20,18 @@ if TYPE_CHECKING:
 
 _EXPERIMENT_HELP = (
     'experiment(metric=None, goal="max", at_least=None, at_most=None, '
-    'replicates=("seed", "fold"), hypothesis=None, project=None, needs=(), gate=True, waive={}, '
-    "tags=(), version=None): a training test, whose parametrize is the grid. It trains once for "
-    "the same code, data and parameters, and only after the sanity tests that guard it passed. "
+    'replicates=("seed", "fold"), hypothesis=None, project=None, needs=(), uses={}, gate=True, '
+    "waive={}, tags=(), version=None, tolerance={}): a training test, whose parametrize is the "
+    "grid. It trains once for the same code, data and parameters, and only after the sanity tests "
+    "that guard it passed. "
     "metric is the headline metric; at_least or at_most is what the best configuration must "
     "reach, as the mean over its replicates. The docstring is the hypothesis."
+)
+_CLAIM_HELP = (
+    "claim(sentence, metric=None, better={...}, than={...}, margin=0): a hypothesis about an "
+    "experiment that is decided from its runs, paired over replicates: supported, refuted or "
+    'inconclusive. An example: claim("an RBF kernel beats a linear one", '
+    'better={"kernel": "rbf"}, than={"kernel": "linear"}).'
 )
 _SANITY_HELP = (
     "sanity(of=None): a test that guards every experiment which uses all the project's fixtures "
@@ -61,6 +68,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 def pytest_configure(config: pytest.Config) -> None:
     """Announce the markers; under xdist the controller listens to its workers."""
     config.addinivalue_line("markers", _EXPERIMENT_HELP)
+    config.addinivalue_line("markers", _CLAIM_HELP)
     config.addinivalue_line("markers", _SANITY_HELP)
     is_controller = not hasattr(config, "workerinput") and bool(
         config.getoption("tx", default=None) or config.getoption("numprocesses", default=None)

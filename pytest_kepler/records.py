@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -137,6 +138,8 @@ class Finding:
         Whether the task that the answer rests on was declared.
     waiver : str
         Empty, or the reason for which the finding does not count.
+    example : tuple of str
+        Lines with rows of the user's data that show it; for the terminal alone.
     """
 
     code: str
@@ -150,6 +153,7 @@ class Finding:
     basis: str = "data"
     confidence: Literal["declared", "inferred"] = "declared"
     waiver: str = ""
+    example: tuple[str, ...] = ()
 
     @property
     def tells_its_place(self) -> bool:
@@ -170,8 +174,42 @@ def _has_word(text: str, word: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class ClaimSpec:
+    """What `@pytest.mark.claim` says of an experiment.
+
+    Attributes
+    ----------
+    claim : str
+        The sentence.
+    metric : str
+    goal : {"max", "min"}
+    better, than : mapping of str to value
+        The parameters that tell the two sides apart, flattened as in ``Run.params``.
+    margin : float
+        By how much the one side must be better, in the metric's units.
+    """
+
+    claim: str
+    metric: str
+    goal: Goal
+    better: Mapping[str, Any]
+    than: Mapping[str, Any]
+    margin: float = 0.0
+
+    @property
+    def definition(self) -> str:
+        """What is claimed, whatever its words: the same for claims that differ in their text."""
+        parts = {"metric": self.metric, "goal": self.goal, "margin": self.margin}
+        parts |= {"better": dict(self.better), "than": dict(self.than)}
+        return json.dumps(parts, sort_keys=True)
+
+
+@dataclass(frozen=True, slots=True)
 class ExperimentSpec:
-    """What `@pytest.mark.experiment` says; the argument names are the marker's."""
+    """What `@pytest.mark.experiment` says; the argument names are the marker's.
+
+    ``claims`` are those of the marks ``claim`` beside it.
+    """
 
     metric: str | None = None
     goal: Goal | Mapping[str, Goal] = "max"
@@ -182,9 +220,13 @@ class ExperimentSpec:
     project: str | None = None
     needs: tuple[Any, ...] = ()
     gate: bool = True
+    #: Name in `experiment.load` -> (experiment by name, node id or function; artefact or None).
+    uses: Mapping[str, tuple[Any, str | None]] = EMPTY
     waive: Mapping[str, Any] = EMPTY
     tags: tuple[str, ...] = ()
     version: str | None = None
+    tolerance: Mapping[str, Any] = EMPTY
+    claims: tuple[ClaimSpec, ...] = ()
 
     def goal_for(self, metric: str) -> Goal | None:
         """Return which way `metric` is better, or None where it cannot be told."""
@@ -247,6 +289,38 @@ class Run:
     def short_id(self) -> str:
         """The first eight characters of the id, as shown to people."""
         return self.run_id[:8]
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A file that holds what a run saved.
+
+    Attributes
+    ----------
+    name : str
+        What the run called it.
+    kind : str
+        ``model``, ``weights``, ``figure``, ``frame``, ``array``, ``json``, ``text``, ``bytes``,
+        ``file`` or ``pickle``.
+    sha256 : str
+        Of the file's content.
+    n_bytes : int
+    path : str
+        Below the journal's folder: ``artifacts/ab/ab….npy``.
+    content : str
+        The fingerprint of the object, the same where a file of equal content differs by the time
+        at which it was written; empty where it has none.
+    run_id : str
+        The run that saved it.
+    """
+
+    name: str
+    kind: str
+    sha256: str
+    n_bytes: int
+    path: str
+    content: str = ""
+    run_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,6 +417,58 @@ class Assessment:
     best_so_far: BestSoFar | None = None
     #: What the duplicates would have taken, by the runs that they repeat.
     saved_seconds: float = 0.0
+    comparisons: tuple[Comparison, ...] = ()
+    claims: tuple[ClaimOutcome, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What is said of all configurations of an experiment, where only those shown were read.
+
+    Attributes
+    ----------
+    n_runs, n_configurations : int
+        Void runs aside.
+    n_rows, n_ranked, n_other_data : int
+        Configurations with a result; those of them with a place in the ranking; and those that
+        were evaluated on data which is no longer in use.
+    n_replicates : int
+        How many runs a configuration has, or 0 where that differs.
+    varying : frozenset of str
+        The parameters that differ between configurations, replicates aside.
+    fixed : mapping
+        Those that are the same in all.
+    logged : mapping of str to int
+        In how many configurations each metric has a value.
+    names : frozenset of str
+        The metrics that any run logged.
+    statuses : mapping of str to int
+        How the newest runs ended, of the configurations whose data is in use.
+    in_use : frozenset of str
+        The hashes of the data that the newest session used.
+    troubles : tuple of (label, message, run id)
+        Runs without a number, and those that are no ground to skip (``unsound``), newest first.
+    noted : frozenset of str
+        The ids of runs with notes.
+    findings : tuple of (Finding, ids)
+        What checks reported, each once, with the runs.
+    """
+
+    n_runs: int
+    n_configurations: int
+    n_rows: int
+    n_ranked: int
+    n_other_data: int
+    n_replicates: int
+    varying: frozenset[str]
+    fixed: Mapping[str, Any]
+    logged: Mapping[str, int]
+    names: frozenset[str]
+    statuses: Mapping[str, int]
+    in_use: frozenset[str]
+    troubles: tuple[tuple[str, str, str], ...] = ()
+    noted: frozenset[str] = frozenset()
+    findings: tuple[tuple[Finding, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -415,3 +541,130 @@ class Explanation:
     hashes: Mapping[str, str] = EMPTY
     nearest: Run | None = None
     differences: tuple[Difference, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineEntry:
+    """What one metric of an experiment was when a baseline was set.
+
+    Attributes
+    ----------
+    experiment, metric : str
+    value : float
+        The mean over the replicates of the best configuration by the headline metric.
+    goal : {"max", "min"} or None
+        Which way the metric was better; None where it could not be told.
+    replicates : mapping of str to float
+        The value of each replicate, by its own parameters: ``seed=0``; one of none is ``""``.
+    params : str
+        The configuration, for people.
+    run_ids : tuple of str
+        The runs that the values come from.
+    commit, data : str
+        The commit, and the hash of the data that it was evaluated on.
+    """
+
+    experiment: str
+    metric: str
+    value: float
+    goal: Goal | None
+    replicates: Mapping[str, float]
+    params: str = ""
+    run_ids: tuple[str, ...] = ()
+    commit: str = ""
+    data: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """How much worse a metric may be: a share of the baseline's value, or a number."""
+
+    amount: float
+    is_relative: bool = False
+
+    def limit(self, value: float) -> float:
+        """Return the tolerated loss beside a baseline of `value`, in the metric's units."""
+        return abs(value) * self.amount if self.is_relative else self.amount
+
+    def __str__(self) -> str:
+        """Return it as it is written: ``1%`` or ``0.01``."""
+        return f"{self.amount * 100:g}%" if self.is_relative else f"{self.amount:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What became of one metric of an experiment beside a baseline.
+
+    Attributes
+    ----------
+    status : str
+        ``held`` (within the tolerance, or none was asked for), ``better``, ``worse`` (the gate
+        fails), ``noise`` (worse, and not told apart from chance), ``itself`` (the runs are the
+        baseline's), ``data-changed``, ``goal-changed``, ``no-value`` (the gate fails), ``new``
+        (the baseline does not have it) or ``partial``.
+    loss : float or None
+        How much worse the mean is, positive, in the metric's units.
+    interval : pair of float or None
+        Of the loss, at the level .95, over the pairs.
+    """
+
+    experiment: str
+    metric: str
+    status: str
+    message: str
+    loss: float | None = None
+    interval: tuple[float, float] | None = None
+    n_pairs: int = 0
+
+    @property
+    def fails(self) -> bool:
+        """Whether the session's exit status is 1 because of it."""
+        return self.status in {"worse", "no-value"}
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """An earlier decision about a claim, as far as a later one asks for it.
+
+    ``worded_at`` is when the session began that decided, ``evidence`` as in `ClaimOutcome`.
+    """
+
+    experiment: str
+    definition: str
+    worded_at: datetime
+    n_pairs: int
+    evidence: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimOutcome:
+    """The verdict on a claim.
+
+    Attributes
+    ----------
+    estimate, low, high : float or None
+        By how much the one side is better, in the goal's direction and the metric's units, and
+        the interval of that at `level`; None where there are too few pairs.
+    level : float
+        Of the interval: .95 at the first look, more at later ones.
+    n_pairs : int
+        Pairs of replicates that it rests on.
+    look : int
+        How often the claim was looked at with a part of these runs, this time included.
+    evidence : frozenset of str
+        Digests of the ids of the executed runs that it rests on.
+    message : str
+        What there is to say, the numbers included.
+    """
+
+    experiment: str
+    spec: ClaimSpec
+    verdict: Literal["supported", "refuted", "inconclusive"]
+    message: str
+    estimate: float | None = None
+    low: float | None = None
+    high: float | None = None
+    level: float = 0.95
+    n_pairs: int = 0
+    look: int = 1
+    evidence: frozenset[str] = frozenset()

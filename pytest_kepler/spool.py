@@ -26,12 +26,16 @@ Events (``e`` is the kind; times are seconds since the epoch, UTC; ``run`` and `
                 threshold, fix, waiver, at
 ``model``       run, name, framework, kind, params, n_weights, hash, config
 ``dataset``     hash, name, kind, shape, n_bytes
-``artifact``    run, name, kind, sha256, n_bytes, path, at
+``artifact``    run, name, kind, sha256, n_bytes, path, hash (of the object), at
 ``gate``        session, node, status, seconds, message, at; and, where its content can be told,
                 identity, environment, call_seconds, facts ({file: hash} of what it opened)
 ``unsound``     run, reason, at: kept and counted, but never a ground to skip
 ``void``        run, reason, at: never again a ground to skip, never the best
 ``threshold``   session, experiment, metric, bound, limit, value, status, message, at
+``claim``       session, experiment, text, status (the verdict), message, at, facts: definition,
+                estimate, low, high, level, n_pairs, look, evidence
+``baseline``    name, experiment, metric, value, params, at, facts: goal, replicates,
+                n_replicates, runs, commit, data
 ==============  ==============================================================================
 """
 
@@ -49,6 +53,11 @@ from typing import Any, Final
 
 FOLDER: Final = "spool"
 SUFFIX: Final = ".jsonl"
+#: Beside the spool's folder where the journal is shared.
+OUTBOX: Final = "outbox"
+
+#: Events at which what was logged may be synced.
+_ENDS: Final = frozenset({"end", "session_end"})
 
 _HUGE: Final = 1e300
 _NOT_FINITE: Final = {math.inf: '"Infinity"', -math.inf: '"-Infinity"'}
@@ -131,9 +140,12 @@ class Spool:
         The journal's folder; the file is made in its ``spool`` folder with the first event.
     label : str
         What the file's name begins with: the session's id and the worker's.
+    sync_ends : bool
+        Whether the file is forced onto the disk at the end of each run: for a loss of power. A
+        process that is killed loses nothing either way.
     """
 
-    def __init__(self, folder: Path, label: str) -> None:
+    def __init__(self, folder: Path, label: str, *, sync_ends: bool = False) -> None:
         self.folder = folder / FOLDER
         self.label = label
         self.trouble = ""
@@ -141,10 +153,13 @@ class Spool:
         self._descriptor = -1
         self._pid = 0
         self._quoted: dict[str, str] = {}
+        self._sync_ends = sync_ends
 
     def write(self, event: dict[str, Any]) -> None:
         """Append one event; it is with the operating system when this returns."""
         self._append(encode(event))
+        if self._sync_ends and event["e"] in _ENDS:
+            self._sync()
 
     def metric(self, run: str, name: str, value: float, step: int | None) -> None:
         """Append one logged value, without the cost of a JSON encoder.
@@ -184,8 +199,23 @@ class Spool:
         # Only a locked file gets the name under which others look for spools to take away.
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         unlocked.rename(path)
+        _keep_for_share(path)
         _close_in_children(descriptor)
         self._descriptor, self._pid, self.path = descriptor, os.getpid(), path
+
+    def _sync(self) -> None:
+        """Force the file onto the disk, and that it is there."""
+        try:
+            os.fsync(self._descriptor)
+            folder = os.open(self.folder, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+        except OSError as error:
+            self.trouble = (
+                self.trouble or f"{self.folder} cannot be synced to the disk ({error.strerror})."
+            )
 
     def _fall_back(self, line: bytes, error: OSError) -> None:
         """Go on in a temporary folder, once; without one the events are lost and it is said."""
@@ -209,6 +239,15 @@ class Spool:
             os.close(self._descriptor)
             _INHERITED.discard(self._descriptor)
         self._descriptor, self._pid = -1, 0
+
+
+def _keep_for_share(path: Path) -> None:
+    """Give the file a second name in the outbox, if there is one: whoever publishes it removes it.
+
+    Where the file system has no hard links the session is not shared; it is in the journal.
+    """
+    with contextlib.suppress(OSError):
+        (path.parent.parent / OUTBOX / path.name).hardlink_to(path)
 
 
 _INHERITED: set[int] = set()

@@ -7,7 +7,17 @@ import sys
 from typing import TYPE_CHECKING
 
 from pytest_kepler import __version__
-from pytest_kepler.cli import asking, checking, explaining, keeping, marking
+from pytest_kepler.cli import (
+    artifacts,
+    asking,
+    checking,
+    explaining,
+    gating,
+    keeping,
+    marking,
+    reproducing,
+    sharing,
+)
 from pytest_kepler.cli.base import FAILED, USAGE, Commands, Parser
 from pytest_kepler.errors import KeplerError, KeplerUsageError, QueryError
 
@@ -35,6 +45,16 @@ def _parser() -> Parser:
     parser = Parser(prog="kepler", description="Ask the journal of a project's experiments.")
     parser.add_argument("--version", action="version", version=f"pytest-kepler {__version__}")
     commands = Commands(parser)
-    for group in (asking, explaining, marking, checking, keeping):
+    for group in (
+        asking,
+        explaining,
+        marking,
+        checking,
+        gating,
+        reproducing,
+        keeping,
+        artifacts,
+        sharing,
+    ):
         group.add_to(commands)
     return parser

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_kepler.cli.base import FAILED, tell
 
 if TYPE_CHECKING:
     import argparse
 
+    from pytest_kepler.checks.files import FileOutcome
     from pytest_kepler.cli.base import Commands
+    from pytest_kepler.records import Finding
 
 
 def add_to(commands: Commands) -> None:
@@ -33,10 +37,45 @@ def check(options: argparse.Namespace) -> int:
     if not path.suffix and not path.exists():
         return tell(codes.explain(options.subject))
     from pytest_kepler.checks import config, files
-    from pytest_kepler.gate import report as block
 
     found = files.examine_file(path, options.target, config.load(Path.cwd()))
+    make = {"json": _as_json, "markdown": _as_markdown}.get(options.format, _as_text)
+    tell(make(path, found))
+    return FAILED if any(one.severity == "error" for one in found.outcome.findings) else 0
+
+
+def _as_text(path: Path, found: FileOutcome) -> str:
+    from pytest_kepler.gate import report
+
     findings = found.outcome.findings
-    lines = [block(findings)] if findings else []
-    tell("\n".join([*lines, f"{path}: {found.summary}"]))
-    return FAILED if any(one.severity == "error" for one in findings) else 0
+    block = report(findings, shutil.get_terminal_size().columns)
+    return "\n".join([*([block] if findings else []), f"{path}: {found.summary}"])
+
+
+def _as_markdown(path: Path, found: FileOutcome) -> str:
+    lines = [f"**{path}**: {found.summary}", ""]
+    for one in found.outcome.findings:
+        place = "" if one.tells_its_place else f" ({one.location})"
+        lines.append(f"- **{one.code} {one.severity}** {one.message}{place} {one.fix}")
+    return "\n".join(lines)
+
+
+def _as_json(path: Path, found: FileOutcome) -> str:
+    outcome = found.outcome
+    answer = {
+        "path": str(path),
+        "rows": found.n_rows,
+        "columns": found.n_columns,
+        "findings": [_fields(one) for one in outcome.findings],
+        "passed": outcome.passed,
+        "not_applicable": outcome.not_applicable,
+    }
+    # Numbers that are not finite become the texts "NaN", "Infinity" and "-Infinity".
+    plain = json.loads(json.dumps(answer, default=str), parse_constant=str)
+    return json.dumps(plain, ensure_ascii=False, indent=2, allow_nan=False)
+
+
+def _fields(finding: Finding) -> dict[str, Any]:
+    names = ("code", "name", "severity", "message", "location", "fix", "basis", "waiver")
+    fields = {name: getattr(finding, name) for name in names}
+    return {**fields, "measured": dict(finding.measured), "threshold": dict(finding.threshold)}

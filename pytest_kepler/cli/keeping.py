@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
     from pytest_kepler.cli.base import Commands
     from pytest_kepler.journal.doctor import Ailment
+    from pytest_kepler.journal.foreign import Moved
     from pytest_kepler.journal.merging import Merged
+
+#: Stores of other programs, read and written with their own libraries.
+_STORES = ("mlflow", "tensorboard")
 
 
 def add_to(commands: Commands) -> None:
@@ -31,13 +35,26 @@ def add_to(commands: Commands) -> None:
     export_ = commands.add(
         "export",
         export,
-        "write every view to a file that other programs read",
+        "write every view to a file that other programs read, or the runs to MLflow or TensorBoard",
         "kepler export --format parquet out",
-        formats=FORMS,
+        formats=(*FORMS, *_STORES),
     )
-    export_.add_argument("folder", metavar="FOLDER", type=Path, help="a new folder")
-    import_command = commands.add("import", import_, "merge what was exported", "kepler import out")
-    import_command.add_argument("folder", metavar="FOLDER", type=Path, help="what export wrote")
+    export_.add_argument(
+        "target",
+        metavar="TO",
+        help="a new folder; for tensorboard any folder, for mlflow a folder, a database such as "
+        "sqlite:///mlflow.db, or a server",
+    )
+    import_command = commands.add(
+        "import",
+        import_,
+        "merge what was exported, or the runs of an MLflow store or of TensorBoard's event files",
+        "kepler import --format mlflow sqlite:///mlflow.db",
+        formats=("kepler", *_STORES),
+    )
+    import_command.add_argument(
+        "source", metavar="FROM", help="what export wrote, or where MLflow or TensorBoard wrote"
+    )
     doctor_ = commands.add(
         "doctor",
         doctor,
@@ -63,13 +80,26 @@ def merge(options: argparse.Namespace) -> int:
 
 def export(options: argparse.Namespace) -> int:
     """Export the journal."""
-    files = opened(options).export(options.folder, options.format)
-    return tell(f"{len(files)} views in {options.folder}, and the tables for `kepler import`.")
+    if options.format in _STORES:
+        moved = opened(options).export_to(options.format, options.target)
+        return tell(_told_store(moved, options.target))
+    files = opened(options).export(Path(options.target), options.format)
+    return tell(f"{len(files)} views in {options.target}, and the tables for `kepler import`.")
 
 
 def import_(options: argparse.Namespace) -> int:
     """Import what was exported."""
-    return tell(_told(_growing(options).import_(options.folder)))
+    journal = _growing(options)
+    if options.format in _STORES:
+        return tell(
+            _told_store(journal.import_from(options.format, options.source), options.source)
+        )
+    return tell(_told(journal.import_(Path(options.source))))
+
+
+def _told_store(moved: Moved, store: str) -> str:
+    left_out = "".join(f"\n  left out: {one}" for one in moved.left_out)
+    return f"{store}: {moved.n_runs} new run(s), {moved.n_there} known{left_out}"
 
 
 def _told(merged: Merged) -> str:

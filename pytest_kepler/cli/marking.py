@@ -72,12 +72,15 @@ def purge(options: argparse.Namespace) -> int:
     """Remove runs for good."""
     journal = opened(options)
     ids = _ids(journal, options.runs)
+    duplicates_of = (journal.run(run_id)["duplicates"] for run_id in ids)
+    n_shared = journal.forget_shared({*ids, *(one for each in duplicates_of for one in each)})
     purged = journal.purge(ids)
     copies = "".join(f" They are gone from {copy.name} too." for copy in purged.copies)
     more = len(purged.run_ids) - len(ids)
     duplicates = f" with {more} duplicate{'s' * (more > 1)}" if more else ""
     files = f" and {purged.n_files} file{'s' * (purged.n_files != 1)}" if purged.n_files else ""
-    return tell(f"Purged: {_listed(ids)}{duplicates}{files}.{copies}")
+    shared = f" {n_shared} file{'s' * (n_shared != 1)} of the share changed." if n_shared else ""
+    return tell(f"Purged: {_listed(ids)}{duplicates}{files}.{copies}{shared}")
 
 
 def _ids(journal: Journal, prefixes: list[str]) -> list[str]:
@@ -102,11 +105,19 @@ def _write(journal: Journal, *events: dict[str, object]) -> None:
 
 def _subject(journal: Journal, about: str) -> dict[str, str]:
     """Return the run or the experiment that a note is about."""
+    experiment = about.partition("[")[0]
+    if "::" in about and journal.experiment_runs([experiment]):
+        return {"experiment": experiment}
+    if "::" not in about and not about.isidentifier():
+        return {"run": journal.run(about)["run"].run_id}
+    known = journal.experiment_names()
+    named = [name for name in known if name.endswith(f"::{experiment}")]
+    if len(named) == 1:
+        return {"experiment": named[0]}
+    if named:
+        msg = f"Several experiments are called {experiment!r}: {', '.join(named)}. Name one whole."
+        raise KeplerUsageError(msg)
     if "::" not in about:
         return {"run": journal.run(about)["run"].run_id}
-    experiment = about.partition("[")[0]
-    if not journal.experiment_runs([experiment]):
-        known = {run.experiment for run in journal.all_runs()}
-        msg = f"No experiment is called {experiment!r}: {nearest(experiment, known)}"
-        raise KeplerUsageError(msg)
-    return {"experiment": experiment}
+    msg = f"No experiment is called {experiment!r}: {nearest(experiment, known)}"
+    raise KeplerUsageError(msg)

@@ -40,7 +40,8 @@ def _text(config: pytest.Config) -> str:
         return answering.answer_where(path, options.kepler_where, look)
     if options.kepler_search is not None:
         return answering.answer_search(path, options.kepler_search, look)
-    report = answering.journal_report(path)
+    is_whole = setting(config, "format") == "json"
+    report = answering.journal_report(path, long=None if is_whole else answering.LONG)
     if options.kepler_markdown:
         target = Path(config.invocation_params.dir) / options.kepler_markdown
         answering.write_text(target, answering.render(report, answering.Look("markdown")))

@@ -1,7 +1,7 @@
-"""Each gate is run once a session, by whoever needs it first; the others take its verdict.
+"""What others wait for is run once a session, by whoever needs it first: gates and producers.
 
 In one process a dictionary is enough. Under xdist the workers share a folder with a lock file a
-gate, which the kernel releases when a worker dies.
+test, which the kernel releases when a worker dies.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 
@@ -37,22 +37,29 @@ class Verdict:
         return self.status == "passed"
 
 
-class Claims:
-    """The verdicts of this session's gates.
+#: What is told of a test that ran: a dataclass whose first fields are a status and a message.
+_Told = TypeVar("_Told")
+
+
+class Claims(Generic[_Told]):
+    """What became of tests that run once a session, whoever needs them first.
 
     Parameters
     ----------
     folder : Path or None
         Shared by the workers of one session; None where there is one process only.
+    kind : type
+        Of what is told: a dataclass of plain values.
     """
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, kind: Callable[..., _Told]) -> None:
         self.folder = folder
-        self.verdicts: dict[str, Verdict] = {}
+        self.kind = kind
+        self.verdicts: dict[str, _Told] = {}
 
     @contextlib.contextmanager
-    def claim(self, node_id: str) -> Iterator[Verdict | None]:
-        """Hold the gate: None means that it is ours to run, within the block.
+    def claim(self, node_id: str) -> Iterator[_Told | None]:
+        """Hold the test: None means that it is ours to run, within the block.
 
         Waits for another process that is running it.
         """
@@ -65,7 +72,7 @@ class Claims:
         descriptor = os.open(base.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            verdict = _stored(base)
+            verdict = self._stored(base)
             if verdict is None:
                 base.with_suffix(".started").touch()
             else:
@@ -76,18 +83,17 @@ class Claims:
         finally:
             os.close(descriptor)
 
+    def _stored(self, base: Path) -> _Told | None:
+        """Return what another worker left, if it ran the test."""
+        try:
+            return self.kind(**json.loads(base.with_suffix(".verdict").read_text("utf-8")))
+        except FileNotFoundError:
+            if base.with_suffix(".started").exists():
+                return self.kind("crashed", "the worker that ran it died")
+            return None
 
-def _stored(base: Path) -> Verdict | None:
-    """Return the verdict that another worker left, if it ran the gate."""
-    try:
-        return Verdict(**json.loads(base.with_suffix(".verdict").read_text("utf-8")))
-    except FileNotFoundError:
-        if base.with_suffix(".started").exists():
-            return Verdict("crashed", "the worker that ran it died")
-        return None
 
-
-def _store(base: Path, verdict: Verdict) -> None:
+def _store(base: Path, verdict: Any) -> None:
     draft = base.with_suffix(".draft")
     draft.write_text(json.dumps(asdict(verdict)), "utf-8")
     draft.rename(base.with_suffix(".verdict"))

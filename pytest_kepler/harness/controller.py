@@ -6,6 +6,7 @@ At the end it takes the spools into the journal, judges the thresholds from it, 
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import tempfile
 import time
@@ -16,16 +17,24 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_kepler.errors import KeplerError, KeplerUsageError
-from pytest_kepler.harness.settings import journal_path, setting
+from pytest_kepler.harness.actions import Annotations, write_job_summary
+from pytest_kepler.harness.concluding import (
+    Miss,
+    baseline_event,
+    claim_event,
+    misses,
+    threshold_event,
+    update_baseline,
+)
+from pytest_kepler.harness.settings import read_settings, setting
 from pytest_kepler.harness.stash import SESSION
 from pytest_kepler.identity.collector import collector_paused
 from pytest_kepler.spool import Spool, new_id
 
 if TYPE_CHECKING:
-    from pytest_kepler.answering import SessionAnswer
+    from pytest_kepler.answering import Comparing, SessionAnswer
     from pytest_kepler.harness.selection import Selection
     from pytest_kepler.harness.workbench import Workbench
-    from pytest_kepler.records import ThresholdOutcome
 
 _SHOWN_NOTICES = 12
 
@@ -52,11 +61,15 @@ class Controller:
         self._blocked: Counter[str] = Counter()
         self._n_reports = 0
         self._is_summary = False
+        self._is_whole = False
+        self._missed: list[Miss] = []
+        self._annotations = Annotations(config)
 
     def take(self, bench: Workbench) -> None:
         """Be the controller of the only process."""
         self._bench = bench
         self._selection = bench.selection
+        self._is_whole = bench.selection.is_whole
 
     def show_gates(self, selection: Selection) -> None:
         """Be asked what would be run, by ``--collect-only``."""
@@ -80,6 +93,7 @@ class Controller:
             self._n_reports += 1
             self.notices += [one for one in words["notices"] if one not in self.notices]
             self.troubles += [one for one in words["troubles"] if one not in self.troubles]
+            self._is_whole = words["is_whole"]
 
     # What is seen of each test
 
@@ -92,7 +106,10 @@ class Controller:
                 "(kepler_experiments = explicit): name them with -m experiment or --kepler-run"
             )
         if self._bench is not None and self._selection is not None:
-            lines.append(f"kepler: journal {_shown(self._bench.settings.journal, self.config)}")
+            settings = self._bench.settings
+            if settings.smoke:
+                lines.append("kepler: smoke: a few steps on a few rows, nothing is judged")
+            lines.append(f"kepler: journal {_shown(settings.journal, self.config)}")
             lines += [f"kepler: {notice}" for notice in self._bench.notices[:_SHOWN_NOTICES]]
             del self._bench.notices[:]
         return lines
@@ -118,6 +135,8 @@ class Controller:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count, and let ``--lf`` bring back what was blocked."""
         told = _told(report)
+        if not self._missed:  # else it is our own entry of a miss
+            self._annotations.see(report, told or {})
         if told is None:
             return
         self._n_reports += 1
@@ -142,9 +161,11 @@ class Controller:
         if not self._n_reports:
             return
         with collector_paused():
-            missed = self._ingest_and_judge(session, exitstatus)
-        for outcome in missed:
-            self._report_miss(outcome)
+            missed = self._ingest_and_judge(exitstatus)
+        self._missed = missed
+        session.testscollected += len(missed)  # the terminal counts up to it
+        for miss in missed:
+            self._report_miss(miss)
         failed = bool(missed or self._blocked or self.troubles)
         if failed and session.exitstatus in (
             pytest.ExitCode.OK,
@@ -152,34 +173,50 @@ class Controller:
         ):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
-    def _ingest_and_judge(self, session: pytest.Session, exitstatus: int) -> list[ThresholdOutcome]:
-        from pytest_kepler.answering import answer_session
-        from pytest_kepler.journal import last_words
+    def _ingest_and_judge(self, exitstatus: int) -> list[Miss]:
+        from pytest_kepler.answering import Comparing, answer_session, find_baseline
 
-        path = journal_path(self.config)
+        settings = read_settings(self.config)
+        comparing = Comparing(settings.baseline)
         try:
-            self.outcome = answer_session(path, self.session_id)
+            if not settings.smoke:
+                comparing = find_baseline(
+                    self.config.rootpath,
+                    settings.journal,
+                    settings.baseline,
+                    settings.tolerances,
+                    is_whole=self._is_whole,
+                )
+            self.outcome = answer_session(settings.journal, self.session_id, comparing)
         except KeplerError as error:
             self.troubles.append(str(error))
             return []
-        spool = Spool(self.outcome.folder, last_words(self.session_id))
-        for one in self.outcome.thresholds:
-            spool.write(
-                {
-                    "e": "threshold",
-                    "session": self.session_id,
-                    "experiment": one.experiment,
-                    "metric": one.metric,
-                    "bound": one.bound,
-                    "limit": one.limit,
-                    "value": one.value,
-                    "status": one.status,
-                    "message": one.message,
-                    "at": time.time(),
-                }
-            )
-        missed = [one for one in self.outcome.thresholds if one.status == "missed"]
-        status = int(exitstatus) or int(bool(missed or self._blocked))
+        missed = misses(self.outcome)
+        self._record(self.outcome, comparing, int(exitstatus) or int(bool(missed or self._blocked)))
+        if settings.share is not None:
+            from pytest_kepler.journal import Journal
+
+            self.notices += Journal(settings.journal).sync(settings.share).troubles
+        return missed
+
+    def _record(self, outcome: SessionAnswer, comparing: Comparing, status: int) -> None:
+        """Spool what the session concluded, and its end."""
+        from pytest_kepler.journal import last_words
+
+        spool = Spool(outcome.folder, last_words(self.session_id))
+        for threshold in outcome.thresholds:
+            spool.write(threshold_event(threshold, self.session_id))
+        for claim in outcome.claims:
+            spool.write(claim_event(claim, self.session_id))
+        if self.config.getoption("kepler_update_baseline"):
+            try:
+                changed, told = update_baseline(self.config.rootpath, outcome, comparing)
+            except KeplerUsageError as error:
+                self.troubles.append(str(error))
+            else:
+                self.notices += told
+                for entry in changed:
+                    spool.write(baseline_event(entry, comparing.name))
         spool.write(
             {
                 "e": "session_end",
@@ -189,13 +226,11 @@ class Controller:
             }
         )
         spool.close()
-        del session
-        return missed
 
-    def _report_miss(self, outcome: ThresholdOutcome) -> None:
-        """Make a missed threshold an entry of its own, in the terminal and in JUnit's file."""
-        node_id = f"{outcome.experiment}::{outcome.bound}[{outcome.metric}]"
-        path = outcome.experiment.partition("::")[0]
+    def _report_miss(self, miss: Miss) -> None:
+        """Make a miss an entry of its own, in the terminal and in JUnit's file."""
+        node_id = f"{miss.experiment}::{miss.name}"
+        path = miss.experiment.partition("::")[0]
         name = node_id.partition("::")[2].replace("::", ".")
         hook = self.config.hook
         location = (path, None, name)
@@ -206,7 +241,7 @@ class Controller:
                 location=location,
                 keywords={},
                 outcome="failed" if when == "call" else "passed",
-                longrepr=outcome.message if when == "call" else None,
+                longrepr=miss.message if when == "call" else None,
                 when=when,
             )
             hook.pytest_runtest_logreport(report=report)
@@ -235,30 +270,36 @@ class Controller:
                 setting(self.config, "format"), writer.fullwidth, writer.hasmarkup, encoding
             )
             terminalreporter.write_line(render(self.outcome.report, look).rstrip())
-        self._write_markdown(terminalreporter)
+        self._write_markdown()
         if self.config.option.collectonly and self._selection is not None:
             self.notices += guarding(self._selection)
         for notice in self.notices:
             terminalreporter.write_line(f"kepler: {notice}", yellow=True)
         for trouble in self.troubles:
             terminalreporter.write_line(f"kepler: {trouble}", red=True)
+        for line in self._annotations.lines(self._missed):
+            terminalreporter.write_line(line)
 
-    def _write_markdown(self, terminalreporter: Any) -> None:
+    def _write_markdown(self) -> None:
         target = self.config.getoption("kepler_markdown")
-        if not target or self.outcome is None:
+        if self.outcome is None or not (target or os.environ.get("GITHUB_STEP_SUMMARY")):
             return
         from pytest_kepler.answering import Look, render, write_text
 
-        try:
-            write_text(Path(target), render(self.outcome.report, Look("markdown")))
-        except KeplerUsageError as error:
-            terminalreporter.write_line(f"kepler: {error}", red=True)
+        text = render(self.outcome.report, Look("markdown"))
+        if trouble := write_job_summary(text):
+            self.notices.append(trouble)
+        if target:
+            try:
+                write_text(Path(target), text)
+            except KeplerUsageError as error:
+                self.troubles.append(str(error))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_unconfigure(self) -> None:
         """Remove what the workers shared, and let go of all runs: their number may be large."""
         self._bench = self._selection = self.outcome = None
-        for name in ("kepler-gatekeeper", "kepler-protocol"):
+        for name in ("kepler-gatekeeper", "kepler-protocol", "kepler-producers"):
             if self.config.pluginmanager.has_plugin(name):
                 self.config.pluginmanager.unregister(name=name)
         if SESSION in self.config.stash:

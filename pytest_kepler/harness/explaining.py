@@ -20,9 +20,11 @@ from pytest_kepler.harness.gates import is_experiment
 from pytest_kepler.harness.items import short_message
 from pytest_kepler.harness.pairing import Pairer, params_of
 from pytest_kepler.harness.params import flatten
+from pytest_kepler.harness.producers import passed
 from pytest_kepler.harness.protocol import STATE, RunState
 from pytest_kepler.harness.stash import EXPLAINER
 from pytest_kepler.harness.tracker import make_experiment
+from pytest_kepler.harness.uses import producers_of
 from pytest_kepler.harness.workbench import Silence
 from pytest_kepler.identity import parts
 from pytest_kepler.records import EMPTY, Difference, Explanation, Guard
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from pytest_kepler.harness.contents import Prints
+    from pytest_kepler.harness.producers import Outcome
     from pytest_kepler.harness.protocol import Protocol
     from pytest_kepler.harness.workbench import Workbench
     from pytest_kepler.identity.parts import Identity
@@ -46,7 +49,7 @@ _VERDICTS = {
     "refuse": "would be refused",
     "blocked": "would be blocked",
 }
-_KINDS = {"settings": "fixture"}
+_KINDS = {"settings": "fixture", "uses": "artefact"}
 
 
 def explain(node_ids: Sequence[str], journal: str | None = None) -> list[Explanation]:
@@ -89,6 +92,8 @@ class Explainer:
         self._protocol: Protocol | None = None
         self._prints: Prints | None = None
         self._last: dict[str, Any] = {}
+        #: Of the experiments that would be skipped; producers come before those who use them.
+        self._outcomes: dict[pytest.Item, Outcome] = {}
 
     def pytest_configure(self, config: pytest.Config) -> None:
         """Ask the session that begins to be explained."""
@@ -144,7 +149,15 @@ class Explainer:
                 verdict = f"cannot be told: its fixtures could not be set up ({failure})"
                 return Explanation(item.nodeid, verdict, guards, tuple(remarks))
         state = RunState(self._bench.selection.specs[item])
+        first = self._producer_that_would_run(item)
+        if first:
+            verdict = f"cannot be told: it uses {first}, which would run before it"
+            return Explanation(item.nodeid, verdict, guards, tuple(remarks))
+        state.uses = self._protocol.producers.known(item, self._outcomes)
         decision = self._protocol.decide(item, state, prints)
+        if decision.kind == "skip" and decision.earlier is not None:
+            earlier = decision.earlier
+            self._outcomes[item] = passed(earlier.metrics, self._bench.artifacts_of(earlier))
         verdict = f"{_VERDICTS[decision.kind]}: {decision.reason}"
         identity = state.identity
         if identity is None:
@@ -159,6 +172,12 @@ class Explainer:
             nearest,
             tuple(self._differences(item, identity, nearest, prints)) if nearest else (),
         )
+
+    def _producer_that_would_run(self, item: pytest.Item) -> str:
+        """Name an experiment that this one uses and that the journal does not stand for."""
+        uses = self._bench.selection.uses_of.get(item, ())  # type: ignore[union-attr]
+        unknown = (one for one in producers_of(uses) if one not in self._outcomes)
+        return next((one.nodeid for one in unknown), "")
 
     def _set_up(self, item: pytest.Item, nextitem: pytest.Item | None) -> tuple[Prints | None, str]:
         self._prints = None

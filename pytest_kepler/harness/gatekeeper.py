@@ -16,7 +16,7 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from pytest_kepler.harness.claims import Claims, Verdict
-from pytest_kepler.harness.items import place_of, setup_state, short_message, xdist_interactor
+from pytest_kepler.harness.items import Reporter, place_of, setup_state, short_message
 from pytest_kepler.identity.fingerprint import Print
 from pytest_kepler.reports.wording import age, duration
 
@@ -54,9 +54,9 @@ class Gatekeeper:
 
     def __init__(self, bench: Workbench, claims_folder: Path | None) -> None:
         self.bench = bench
-        self.claims = Claims(claims_folder)
+        self.claims: Claims[Verdict] = Claims(claims_folder, Verdict)
         self._is_nested = False
-        self._index: dict[str, int] = {}
+        self._reporter = Reporter()
         self._outcomes: dict[str, list[pytest.TestReport]] = {}
         self._prints_of: dict[str, Prints] = {}
         self._elsewhere: set[str] = set()
@@ -167,18 +167,12 @@ class Gatekeeper:
     @contextlib.contextmanager
     def _nested(self, gate: pytest.Item, item: pytest.Item) -> Generator[None, None, None]:
         """Let a gate run within the protocol of the experiment that needs it."""
-        interactor = xdist_interactor(item.config)
-        if interactor is not None:  # it checks each report against the item that it believes in
-            if not self._index:
-                self._index = {one.nodeid: n for n, one in enumerate(item.session.items)}
-            current, interactor.item_index = interactor.item_index, self._index[gate.nodeid]
         self._is_nested = True
         try:
-            yield
+            with self._reporter.reporting(gate, item):
+                yield
         finally:
             self._is_nested = False
-            if interactor is not None:
-                interactor.item_index = current
 
     # What it rests on
 

@@ -82,13 +82,35 @@ class GateFinder:
         with self._without_last_failed():
             found = dict.fromkeys(self._below(homes, Mentions(root, {b"sanity"})))
             if needed:
-                names = {f"def {name}".encode() for name in needed}
-                found.update(dict.fromkeys(self._below({root}, Mentions(root, names))))
+                found.update(dict.fromkeys(self._called(needed)))
         tests = list(found)
         self._let_conftests_modify(tests, items)
         sanity_tests = [test for test in tests if is_sanity_test(test)]
         self._note_what_is_left_out(sanity_tests, {item.nodeid for item in items})
         return sanity_tests
+
+    def find_experiments(
+        self, names: Collection[str], items: Sequence[pytest.Item]
+    ) -> list[pytest.Item]:
+        """Return the experiments that are called so, anywhere below the rootdir.
+
+        Parameters
+        ----------
+        names : collection of str
+            Names of functions.
+        items : sequence of pytest.Item
+            What the session has selected.
+        """
+        with self._without_last_failed():
+            tests = list(dict.fromkeys(self._called(names)))
+        self._let_conftests_modify(tests, items)
+        experiments = [test for test in tests if is_experiment(test)]
+        self._note_what_is_left_out(experiments, {item.nodeid for item in items})
+        return experiments
+
+    def _called(self, names: Collection[str]) -> Iterator[pytest.Item]:
+        root = self.session.config.rootpath
+        return self._below({root}, Mentions(root, {f"def {name}".encode() for name in names}))
 
     def _below(self, homes: Collection[Path], mentions: Mentions) -> Iterator[pytest.Item]:
         roots = [

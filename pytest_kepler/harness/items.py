@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pytest
 
 _MESSAGE_LIMIT = 8_000
@@ -27,6 +30,29 @@ def short_message(report: pytest.TestReport) -> str:
 def setup_state(item: pytest.Item) -> Any:
     """Return what knows which collectors and fixtures are set up."""
     return item.session._setupstate  # noqa: SLF001  # no public way
+
+
+class Reporter:
+    """Lets a test run, and report, within the turn of another that needs it."""
+
+    def __init__(self) -> None:
+        self._index: dict[str, int] = {}
+
+    @contextlib.contextmanager
+    def reporting(self, test: pytest.Item, item: pytest.Item) -> Iterator[None]:
+        """Be in the turn of `test` for the length of the block, then in that of `item` again."""
+        interactor = xdist_interactor(item.config)
+        if interactor is None:
+            yield
+            return
+        # It checks each report against the item that it believes in.
+        if not self._index:
+            self._index = {one.nodeid: n for n, one in enumerate(item.session.items)}
+        current, interactor.item_index = interactor.item_index, self._index[test.nodeid]
+        try:
+            yield
+        finally:
+            interactor.item_index = current
 
 
 def xdist_interactor(config: pytest.Config) -> Any:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from pytest_kepler.comparing import read_tolerance
 from pytest_kepler.errors import KeplerUsageError, nearest
 from pytest_kepler.gate import validate_waivers
-from pytest_kepler.records import ExperimentSpec, goal_of_name
+from pytest_kepler.harness.params import flatten
+from pytest_kepler.records import ClaimSpec, ExperimentSpec, goal_of_name
 
 if TYPE_CHECKING:
     import pytest
 
-_FIELDS = ExperimentSpec.__dataclass_fields__
+_FIELDS = ExperimentSpec.__dataclass_fields__.keys() - {"claims"}
+_CLAIM_FIELDS = ("metric", "better", "than", "margin")
+#: An experiment and the name of its artefact.
+_PAIR = 2
 _REPLICATES: tuple[str, ...] = ("seed", "fold")
 
 
@@ -41,13 +47,68 @@ def read_spec(item: pytest.Item) -> ExperimentSpec:
             msg = f"{where} has no argument {name!r}: {nearest(name, _FIELDS)}"
             raise KeplerUsageError(msg)
     spec = _Reader(where, mark.kwargs).spec(_docstring(item))
+    known = getattr(getattr(item, "callspec", None), "params", {})
+    claims = [_read_claim(item, one, spec, known) for one in item.iter_markers("claim")]
+    if claims:
+        spec = replace(spec, claims=tuple(reversed(claims)))  # the topmost is the last applied
     if "replicates" in mark.kwargs:
-        known = getattr(getattr(item, "callspec", None), "params", {})
         for name in spec.replicates:
             if name not in known:
                 msg = f"{where}: replicates names {name!r}, which is no parameter: "
                 raise KeplerUsageError(msg + nearest(name, known))
     return spec
+
+
+def _read_claim(
+    item: pytest.Item, mark: pytest.Mark, spec: ExperimentSpec, params: Mapping[str, Any]
+) -> ClaimSpec:
+    where = f"@pytest.mark.claim of {item.nodeid.partition('[')[0]}"
+    if len(mark.args) != 1 or not isinstance(mark.args[0], str) or not mark.args[0].strip():
+        msg = f'{where} takes one sentence, then names: claim("…", better={{…}}, than={{…}}).'
+        raise KeplerUsageError(msg)
+    given = mark.kwargs
+    for name in given:
+        if name not in _CLAIM_FIELDS:
+            msg = f"{where} has no argument {name!r}: {nearest(name, _CLAIM_FIELDS)}"
+            raise KeplerUsageError(msg)
+    metric = given.get("metric", spec.metric)
+    if not isinstance(metric, str):
+        msg = f'{where}: which metric? The experiment names none. Add metric="…".'
+        raise KeplerUsageError(msg)
+    goal = spec.goal_for(metric)
+    if goal is None:
+        msg = (
+            f"{where}: nobody can tell from the name {metric!r} which way it is better. Say "
+            f'goal={{"{metric}": "max"}} or goal={{"{metric}": "min"}} in the experiment\'s mark.'
+        )
+        raise KeplerUsageError(msg)
+    margin = given.get("margin", 0)
+    if not _is_number(margin) or margin < 0:
+        msg = f"{where}: margin must be a number, 0 or more, got {margin!r}."
+        raise KeplerUsageError(msg)
+    sides = [_read_side(where, name, given.get(name), spec, params) for name in ("better", "than")]
+    if sides[0] == sides[1]:
+        msg = f"{where}: better and than are the same, {sides[0]!r}: nothing would be compared."
+        raise KeplerUsageError(msg)
+    return ClaimSpec(mark.args[0].strip(), metric, goal, sides[0], sides[1], float(margin))
+
+
+def _read_side(
+    where: str, name: str, value: Any, spec: ExperimentSpec, params: Mapping[str, Any]
+) -> dict[str, Any]:
+    if not isinstance(value, Mapping) or not value:
+        msg = f'{where}: {name} must be parameters with their values, such as {{"kernel": "rbf"}}'
+        raise KeplerUsageError(f"{msg}, got {value!r}." if value is not None else f"{msg}.")
+    flat = flatten(value)
+    known = flatten(params)
+    for one in flat:
+        if one in spec.replicates:
+            msg = f"{where}: {name} names {one!r}, which is a replicate: sides are paired over it."
+            raise KeplerUsageError(msg)
+        if one not in known:
+            msg = f"{where}: {name} names {one!r}, which is no parameter of the grid: "
+            raise KeplerUsageError(msg + nearest(one, known))
+    return flat
 
 
 def _docstring(item: pytest.Item) -> str | None:
@@ -86,10 +147,13 @@ class _Reader:
             project=self.text("project"),
             needs=self.needs(),
             gate=gate,
+            uses=self.uses(),
             waive=dict(waive),
             tags=self.names("tags", ()),
             version=self.text("version"),
+            tolerance=self.tolerance(),
         )
+        self.require_room(spec)
         for _, name, _ in spec.bounds():
             if spec.goal_for(name) is None:
                 msg = (
@@ -147,6 +211,26 @@ class _Reader:
             raise KeplerUsageError(msg)
         return value
 
+    def tolerance(self) -> dict[str, Any]:
+        value = self.given.get("tolerance", {})
+        if not isinstance(value, Mapping):
+            self.refuse("tolerance", 'a dict by metric, such as {"rmse": "1%"}')
+        for metric, amount in value.items():
+            read_tolerance(amount, f"{self.where}: tolerance of {metric!r}")
+        return dict(value)
+
+    def require_room(self, spec: ExperimentSpec) -> None:
+        """Refuse bounds between which no value lies."""
+        limits = {(which, name): limit for which, name, limit in spec.bounds()}
+        for (which, name), limit in limits.items():
+            most = limits.get(("at_most", name))
+            if which == "at_least" and most is not None and limit > most:
+                msg = (
+                    f"{self.where}: no {name!r} is at least {limit:g} and at most {most:g}: "
+                    "exchange the two, or leave one out."
+                )
+                raise KeplerUsageError(msg)
+
     def needs(self) -> tuple[Any, ...]:
         value = self.given.get("needs", ())
         if isinstance(value, str) or callable(value):
@@ -157,6 +241,23 @@ class _Reader:
             if not isinstance(need, str) and not callable(need):
                 self.refuse("needs", "sanity tests by name, node id or function")
         return tuple(value)
+
+    def uses(self) -> Mapping[str, tuple[Any, str | None]]:
+        value = self.given.get("uses", {})
+        wanted = 'experiments by the name to load them by, such as {"base": "test_pretrain"}'
+        if not isinstance(value, Mapping):
+            self.refuse("uses", wanted)
+        found: dict[str, tuple[Any, str | None]] = {}
+        for alias, one in value.items():
+            producer, artifact = (
+                one if isinstance(one, tuple) and len(one) == _PAIR else (one, None)
+            )
+            is_named = isinstance(alias, str) and bool(alias.strip())
+            is_producer = (isinstance(producer, str) and bool(producer)) or callable(producer)
+            if not is_named or not is_producer or not isinstance(artifact, str | None):
+                self.refuse("uses", f'{wanted} or {{"base": ("test_pretrain", "weights")}}')
+            found[alias] = (producer, artifact)
+        return found
 
 
 def _is_number(value: object) -> bool:

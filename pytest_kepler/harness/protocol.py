@@ -17,6 +17,7 @@ from _pytest.skipping import evaluate_xfail_marks
 from pytest_kepler.gate import valid_waivers
 from pytest_kepler.harness.contents import Unreadable, is_project
 from pytest_kepler.harness.items import place_of, setup_state, short_message
+from pytest_kepler.harness.producers import Outcome, passed
 from pytest_kepler.harness.selection import WAYS_OUT
 from pytest_kepler.harness.tracker import make_experiment
 from pytest_kepler.harness.workbench import seed_of
@@ -29,11 +30,12 @@ if TYPE_CHECKING:
 
     from pytest_kepler.harness.claims import Verdict
     from pytest_kepler.harness.gatekeeper import Gatekeeper
+    from pytest_kepler.harness.producers import Producers
     from pytest_kepler.harness.tracker import FitGate
     from pytest_kepler.harness.workbench import Workbench
     from pytest_kepler.identity.fingerprint import Print
     from pytest_kepler.identity.parts import Identity
-    from pytest_kepler.records import ExperimentSpec, Run, Status
+    from pytest_kepler.records import Artifact, ExperimentSpec, Run, Status
     from pytest_kepler.tracking.experiment import Experiment
 
 STATE = pytest.StashKey["RunState"]()
@@ -42,6 +44,8 @@ STATE = pytest.StashKey["RunState"]()
 _FIXTURE = "__kepler_fixture__"
 _IS_SHOWN = "__kepler_is_shown__"
 
+#: What stands before the names of our properties in JUnit's file.
+_JUNIT = "kepler."
 #: How pytest-timeout ends a test, by `pytest.fail`.
 _TIMEOUT = "Timeout (>"
 
@@ -63,6 +67,8 @@ class RunState:
 
     spec: ExperimentSpec
     run_id: str = field(default_factory=new_id)
+    #: What other experiments saved for this one, by the names in its ``uses``.
+    uses: Mapping[str, Artifact] = field(default_factory=dict)
     decision: Decision | None = None
     identity: Identity | None = None
     run: Run | None = None
@@ -110,12 +116,17 @@ class Protocol:
         What `experiment.fit` goes through.
     keeper : Gatekeeper
         Tells whether a gate passed, and runs it if nobody has.
+    producers : Producers
+        Likewise for the experiments whose artefacts are used.
     """
 
-    def __init__(self, bench: Workbench, fit_gate: FitGate, keeper: Gatekeeper) -> None:
+    def __init__(
+        self, bench: Workbench, fit_gate: FitGate, keeper: Gatekeeper, producers: Producers
+    ) -> None:
         self.bench = bench
         self.fit_gate = fit_gate
         self.keeper = keeper
+        self.producers = producers
         self.selection = bench.selection
 
     # An item's turn
@@ -127,7 +138,7 @@ class Protocol:
         """Settle what stands before an experiment, let it run, and close its record."""
         del nextitem
         spec = self.selection.specs.get(item)
-        if spec is None:
+        if spec is None or self.producers.is_settled(item):
             return (yield)
         state = item.stash[STATE] = RunState(spec)
         state.decision = self._before_fixtures(item, state)
@@ -137,7 +148,10 @@ class Protocol:
             state.status = "interrupted"
             raise
         finally:
-            self._close(item, item.stash[STATE])
+            state = item.stash[STATE]
+            self._close(item, state)
+            if item in self.producers:
+                self.producers.note(item, self._outcome(state))
             del item.stash[STATE]
 
     @pytest.hookimpl(tryfirst=True, specname="pytest_runtest_protocol")
@@ -161,6 +175,11 @@ class Protocol:
             if self.bench.settings.gate == "block":
                 return Decision("blocked", "; ".join(blockers))
             state.behind = blockers
+        if unusable := self.selection.unusable.get(item):
+            return Decision("blocked", unusable)
+        state.uses, missing = self.producers.settle(item)
+        if missing:
+            return Decision("blocked", "; ".join(missing))
         prints = self.bench.contents.if_known(item)
         if prints is None:
             return None
@@ -175,10 +194,10 @@ class Protocol:
             return Decision("blocked", "; ".join(others))
         state.behind += others
         state.prints = prints
-        state.identity = self.bench.identity(item, state.spec, prints)
+        state.identity = self.bench.identity(item, state.spec, prints, state.uses)
         unreadable = [one for one in prints.values() if isinstance(one, Unreadable)]
         mode = self.bench.settings.duplicates
-        earlier = None if unreadable or state.behind else self._counts(state)
+        earlier = None if unreadable or state.behind else self._counts(item, state)
         if mode == "require" and earlier is None:
             return Decision(
                 "refuse",
@@ -193,7 +212,7 @@ class Protocol:
         kind: DecisionKind = "skip" if earlier.status == "passed" else "replay"
         return Decision(kind, _story(earlier), earlier)
 
-    def _counts(self, state: RunState) -> Run | None:
+    def _counts(self, item: pytest.Item, state: RunState) -> Run | None:
         """Return the earlier run that this one would repeat, if it can stand for it."""
         if state.identity is None:
             return None
@@ -202,7 +221,7 @@ class Protocol:
             return None
         if not set(run.spec.get("waive", {})) <= valid_waivers(state.spec.waive):
             return None
-        if self.bench.files_changed(run):
+        if self.bench.files_changed(run) or self.producers.lost(item, run):
             return None
         if run.status == "passed":
             return run
@@ -220,9 +239,9 @@ class Protocol:
         if state.identity is None:
             return ""
         earlier = self.bench.earlier(state.identity.identity)
-        return self._why_no_ground(earlier) or self.bench.why_new(item, state.identity)
+        return self._why_no_ground(item, earlier) or self.bench.why_new(item, state.identity)
 
-    def _why_no_ground(self, earlier: Run | None) -> str:
+    def _why_no_ground(self, item: pytest.Item, earlier: Run | None) -> str:
         """Say why an earlier run of the same identity does not stand for this one, if it tells."""
         if earlier is None:
             return ""
@@ -234,6 +253,8 @@ class Protocol:
             reason = f"{run} was trained behind a failed gate"
         elif files := self.bench.files_changed(earlier):
             reason = f"file changed since {run} ({', '.join(files)})"
+        elif lost := self.producers.lost(item, earlier):
+            reason = f"the artefact {lost!r} of {run} is gone, and another experiment uses it"
         elif earlier.status == "passed":
             reason = f"{run} was trained under a waiver that no longer holds"
         elif earlier.status in ("failed", "xfailed"):
@@ -261,6 +282,7 @@ class Protocol:
         self, item: pytest.Item, state: RunState, decision: Decision
     ) -> list[pytest.TestReport]:
         payload = self._payload(state, decision)
+        _tell_junit(item, state)
         keywords: dict[str, Any] = dict.fromkeys(item.keywords, 1)
 
         def make(when: Any, outcome: Any, longrepr: Any = None) -> pytest.TestReport:
@@ -399,6 +421,7 @@ class Protocol:
             why_new=decision.reason,
         )
         self.bench.write_datasets(state.prints)
+        self.bench.write_uses(state.run_id, state.uses)
         seed_everything(seed_of(pyfuncitem))
         self.bench.opened.start()
         return state
@@ -408,7 +431,7 @@ class Protocol:
         fresh = item.stash[STATE] = RunState(
             state.spec, decision=state.decision, behind=state.behind, prints=state.prints
         )
-        fresh.identity = state.identity
+        fresh.identity, fresh.uses = state.identity, state.uses
         if state.experiment is not None:
             fresh.run_id = state.experiment.id
             fresh.experiment = state.experiment
@@ -419,11 +442,11 @@ class Protocol:
         state = item.stash[STATE]
         if state.run is not None:  # the set-up of a rerun comes before its call
             self._close(item, state)
-            identity = state.identity
+            identity, uses = state.identity, state.uses
             state = item.stash[STATE] = RunState(
                 state.spec, decision=state.decision, behind=state.behind, prints=state.prints
             )
-            state.identity = identity
+            state.identity, state.uses = identity, uses
         experiment = make_experiment(self.bench, self.fit_gate, item, state)
         state.experiment = experiment
         return experiment
@@ -433,8 +456,10 @@ class Protocol:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Turn what pytest saw of an experiment into the status of its run."""
-        report = yield
         state = item.stash.get(STATE, None)
+        if state is not None and call.when == "teardown":
+            _tell_junit(item, state)
+        report = yield
         if state is None:
             return report
         error = call.excinfo.value if call.excinfo is not None else None
@@ -537,9 +562,24 @@ class Protocol:
             self.bench.write_unsound([state.run_id], reason)
         elif status == "passed" and not state.behind:
             metrics = dict(state.experiment.metrics) if state.experiment is not None else {}
+            saved = state.experiment.saved.values() if state.experiment is not None else ()
             self.bench.remember(
-                replace(state.run, status="passed", seconds=state.seconds, metrics=metrics)
+                replace(state.run, status="passed", seconds=state.seconds, metrics=metrics), saved
             )
+
+    def _outcome(self, state: RunState) -> Outcome:
+        """Return what those are told that use the experiment."""
+        decision = state.decision
+        if decision is not None and decision.kind == "skip" and decision.earlier is not None:
+            earlier = decision.earlier
+            return passed(earlier.metrics, self.bench.artifacts_of(earlier))
+        if decision is not None and decision.kind in ("replay", "refuse"):
+            return Outcome("failed", decision.reason)
+        if state.blocked_by or (decision is not None and decision.kind == "blocked"):
+            return Outcome("blocked", state.blocked_by or (decision.reason if decision else ""))
+        if state.status == "passed" and state.experiment is not None:
+            return passed(state.experiment.metrics, state.experiment.saved.values())
+        return Outcome(state.status or "interrupted", state.message)
 
 
 def _expected_failure(item: pytest.Item, earlier: Run | None) -> str | None:
@@ -562,6 +602,22 @@ def _make_blocked(item: pytest.Item, report: pytest.TestReport, reason: str) -> 
     report.outcome = "skipped"
     report.longrepr = (*place_of(item), f"Skipped: blocked: {reason}")
     report.__dict__.pop("wasxfail", None)
+
+
+def _tell_junit(item: pytest.Item, state: RunState) -> None:
+    """Let JUnit's file say which run a test was, and what it logged."""
+    if not item.config.getoption("xmlpath", default=None):
+        return
+    decision = state.decision
+    earlier = decision.earlier if decision is not None else None
+    told: dict[str, object] = {"run_id": state.run_id}
+    if earlier is not None:
+        told["duplicate_of"] = earlier.run_id
+    metrics = state.experiment.metrics if state.experiment is not None else {}
+    numbers = earlier.metrics if earlier is not None else metrics
+    told |= {f"metric.{name}": value for name, value in numbers.items()}
+    others = [pair for pair in item.user_properties if not pair[0].startswith(_JUNIT)]
+    item.user_properties[:] = [*others, *((_JUNIT + name, one) for name, one in told.items())]
 
 
 def _status(report: pytest.TestReport, error: BaseException | None) -> Status:

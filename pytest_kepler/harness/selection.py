@@ -18,11 +18,13 @@ from pytest_kepler.harness.gates import GateFinder, is_experiment, is_sanity_tes
 from pytest_kepler.harness.markers import read_spec
 from pytest_kepler.harness.mentions import may_guard
 from pytest_kepler.harness.pairing import Pairer, fixture_of
+from pytest_kepler.harness.uses import UseFinder, producers_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Container, Iterable, Mapping
 
     from pytest_kepler.harness.gates import Captured
+    from pytest_kepler.harness.uses import Use
     from pytest_kepler.records import ExperimentSpec
 
 #: What a message about a gate that did not pass offers, beside running it.
@@ -39,10 +41,15 @@ class Selection:
     specs: dict[pytest.Item, ExperimentSpec] = field(default_factory=dict)
     gates: dict[str, pytest.Item] = field(default_factory=dict)
     gates_of: dict[pytest.Item, list[pytest.Item]] = field(default_factory=dict)
+    uses_of: dict[pytest.Item, tuple[Use, ...]] = field(default_factory=dict)
     #: Sentences for an experiment whose gates could not be collected, or were left out.
     unseen: dict[pytest.Item, list[str]] = field(default_factory=dict)
+    #: A sentence for an experiment that uses another which was left out.
+    unusable: dict[pytest.Item, str] = field(default_factory=dict)
     grid_sizes: dict[str, int] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
+    #: Whether these are all experiments that the project has, as far as was seen.
+    is_whole: bool = False
 
 
 def experiment_name(item: pytest.Item) -> str:
@@ -127,17 +134,19 @@ class Selector:
             if is_experiment(item):
                 _refuse_misuse(item)
                 selection.specs[item] = self._spec(item)
+        finder = GateFinder(self.session, self.captured)
+        self._add_producers(selection, finder, items)
         self._count_grids(selection)
         gated = {item: spec for item, spec in selection.specs.items() if spec.gate}
         homes = {item: self._homes(item) for item in gated}
-        finder = GateFinder(self.session, self.captured)
         known = {item.nodeid: item for item in items if is_sanity_test(item)}
         everywhere = {path for paths in homes.values() for path in paths}
         for test in finder.find(everywhere, _needed(gated.values()), items):
             known.setdefault(test.nodeid, test)
         pairing = Pairer(self.is_project).pair(list(selection.specs.items()), list(known.values()))
         selection.notices = pairing.unguarded
-        if self._is_whole(selection):
+        selection.is_whole = self._is_whole(selection)
+        if selection.is_whole:
             selection.notices = [*pairing.idle, *pairing.unguarded]
         needed: dict[pytest.Item, None] = {}
         for item, gates in pairing.gates_of.items():
@@ -151,9 +160,28 @@ class Selector:
             sentences += self._broken_gates(item, homes.get(item, set()), finder.broken)
             if sentences:
                 selection.unseen[item] = sentences
+        selection.unusable = {
+            item: f"it uses {one.nodeid}, which was left out by {finder.left_out[one.nodeid]}"
+            for item, uses in selection.uses_of.items()
+            for one in producers_of(uses)
+            if one.nodeid in finder.left_out
+        }
         selection.gates = {gate.nodeid: gate for gate in needed}
-        self._pull_in(items, selection)
+        self._pull_in(items, selection, finder.left_out)
         return selection
+
+    def _add_producers(
+        self, selection: Selection, finder: GateFinder, items: list[pytest.Item]
+    ) -> None:
+        """Select the experiments whose artefacts are used, whatever the command line selected."""
+        if not any(spec.uses for spec in selection.specs.values()):
+            return
+        uses = UseFinder(lambda names: finder.find_experiments(names, items), self._spec)
+        uses.resolve(selection.specs)
+        for item in uses.specs.keys() - selection.specs.keys():
+            _refuse_misuse(item)
+        selection.specs = uses.specs
+        selection.uses_of = uses.uses_of
 
     def _spec(self, item: Any) -> ExperimentSpec:
         """Return what the mark says, read once for all cases of a test."""
@@ -215,20 +243,28 @@ class Selector:
                 homes.add(self.session.config.rootpath / place)
         return homes
 
-    def _pull_in(self, items: list[pytest.Item], selection: Selection) -> None:
-        """Put each gate directly before the first experiment that it guards."""
+    def _pull_in(
+        self, items: list[pytest.Item], selection: Selection, left_out: Container[str]
+    ) -> None:
+        """Put each gate and producer directly before the first experiment that needs it."""
         before = {item.nodeid for item in items}
         by_id = {item.nodeid: item for item in items}
         placed: set[str] = set()
         ordered: list[pytest.Item] = []
-        for item in items:
+
+        def place(item: pytest.Item) -> None:
+            if item.nodeid in placed:
+                return
+            placed.add(item.nodeid)
+            for producer in producers_of(selection.uses_of.get(item, ())):
+                if producer.nodeid not in left_out:
+                    place(producer)
             for gate in selection.gates_of.get(item, ()):
-                if gate.nodeid not in placed:
-                    placed.add(gate.nodeid)
-                    ordered.append(by_id.get(gate.nodeid, gate))
-            if item.nodeid not in placed:
-                placed.add(item.nodeid)
-                ordered.append(item)
+                place(gate)
+            ordered.append(by_id.get(item.nodeid, item))
+
+        for item in items:
+            place(item)
         items[:] = ordered
         pulled = [item for item in ordered if item.nodeid not in before]
         for item in pulled:

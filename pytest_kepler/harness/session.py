@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_kepler.errors import KeplerUsageError
+from pytest_kepler.harness.concluding import require_comparable
 from pytest_kepler.harness.contents import is_project
 from pytest_kepler.harness.controller import Controller
 from pytest_kepler.harness.gatekeeper import Gatekeeper
 from pytest_kepler.harness.gates import is_experiment
+from pytest_kepler.harness.producers import Producers
 from pytest_kepler.harness.protocol import Protocol
 from pytest_kepler.harness.selection import Selector, leave_out_unnamed
 from pytest_kepler.harness.settings import read_settings, setting
@@ -83,6 +85,7 @@ def _begin(
         return
     settings = read_settings(config)
     selection = Selector(session, config.stash[CAPTURED], is_project).select(items)
+    require_comparable(settings, selection, config.rootpath)
     if config.option.collectonly or _only_planned(config):
         if controller is not None:
             controller.show_gates(selection)
@@ -93,15 +96,19 @@ def _begin(
     bench.open()
     explainer = config.stash.get(EXPLAINER, None)
     if explainer is not None:
-        explainer.take(bench, Protocol(bench, FitGate(bench), Gatekeeper(bench, None)))
+        keeper, producers = Gatekeeper(bench, None), Producers(bench, None)
+        explainer.take(bench, Protocol(bench, FitGate(bench), keeper, producers))
         config.stash[SESSION] = SessionPlugin(bench, explainer)
         return
     claims = Path(shared["claims"]) if shared else None
     keeper = Gatekeeper(bench, claims)
-    protocol = Protocol(bench, FitGate(bench), keeper)
+    producers = Producers(bench, claims)
+    protocol = Protocol(bench, FitGate(bench), keeper, producers)
     config.stash[SESSION] = SessionPlugin(bench, protocol)
     config.pluginmanager.register(keeper, "kepler-gatekeeper")
     config.pluginmanager.register(protocol, "kepler-protocol")
+    if selection.uses_of:
+        config.pluginmanager.register(producers, "kepler-producers")
     if controller is not None:
         controller.take(bench)
     else:
@@ -126,4 +133,5 @@ class _WorkerEnd:
         session.config.workeroutput["kepler"] = {  # type: ignore[attr-defined]
             "notices": self.bench.notices,
             "troubles": self.bench.troubles(),
+            "is_whole": self.bench.selection.is_whole,
         }

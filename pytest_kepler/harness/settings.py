@@ -10,8 +10,13 @@ from pytest_kepler.errors import KeplerUsageError, nearest
 from pytest_kepler.options import BY_NAME, OPTIONS, Option
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pytest
 
+    from pytest_kepler.records import Tolerance
+
+SMOKE_JOURNAL = "smoke.duckdb"
 _ENVIRONMENT_PARTS = ("libraries", "python", "device")
 
 
@@ -29,6 +34,8 @@ def _form(option: Option) -> dict[str, Any]:
     if option.kind == "flag":
         return {"action": "store_true", "default": False}
     form: dict[str, Any] = {"action": "store", "default": None, "metavar": option.metavar}
+    if option.kind == "list":
+        form["action"] = "append"
     if option.kind == "choice":
         form |= {"choices": option.choices, "metavar": "|".join(option.choices)}
     return form
@@ -74,6 +81,12 @@ class Settings:
     redact: tuple[str, ...]
     diff: bool
     rows: bool
+    fsync: Literal["never", "end"]
+    share: Path | None
+    baseline: str
+    tolerances: Mapping[str, Tolerance]
+    update_baseline: bool
+    smoke: bool
 
 
 def read_settings(config: pytest.Config) -> Settings:
@@ -84,6 +97,14 @@ def read_settings(config: pytest.Config) -> Settings:
     KeplerUsageError
         If one has a value that it does not have.
     """
+    from pytest_kepler.comparing import parse_tolerance
+
+    smoke = config.getoption(BY_NAME["smoke"].setting)
+    update = config.getoption(BY_NAME["update_baseline"].setting)
+    tolerances = () if smoke else setting(config, "compare_fail")
+    if smoke and update:
+        msg = "--kepler-smoke has no results that could be a baseline: leave one option out."
+        raise KeplerUsageError(msg)
     identity = tuple(" ".join(setting(config, "identity")).split())
     for part in identity:
         if part not in _ENVIRONMENT_PARTS:
@@ -91,17 +112,34 @@ def read_settings(config: pytest.Config) -> Settings:
             raise KeplerUsageError(msg)
     return Settings(
         journal=journal_path(config),
-        duplicates=setting(config, "duplicates"),
+        # A trial is to be made, and every gate in full.
+        duplicates="run" if smoke else setting(config, "duplicates"),
         gate=setting(config, "gate"),
         identity=identity,
         redact=tuple(setting(config, "redact")),
         diff=setting(config, "diff"),
         rows=setting(config, "rows"),
+        fsync=setting(config, "fsync"),
+        share=None if smoke else _share(config),
+        baseline=setting(config, "baseline"),
+        tolerances=dict(parse_tolerance(one) for one in tolerances),
+        update_baseline=update,
+        smoke=smoke,
     )
 
 
+def _share(config: pytest.Config) -> Path | None:
+    given = setting(config, "share")
+    return Path(config.rootpath, Path(given).expanduser()) if given else None
+
+
 def journal_path(config: pytest.Config) -> Path:
-    """Return where the journal of this session is, or will be."""
+    """Return where the journal of this session is, or will be; that of trials lies beside it."""
+    path = _journal_path(config)
+    return path.with_name(SMOKE_JOURNAL) if config.getoption(BY_NAME["smoke"].setting) else path
+
+
+def _journal_path(config: pytest.Config) -> Path:
     from pytest_kepler.journal import find_journal
 
     configured = config.getoption(BY_NAME["journal"].setting, default=None)

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import math
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pytest_kepler import gate
 from pytest_kepler.checks import config as check_config
 from pytest_kepler.errors import UnreadableValueError
 from pytest_kepler.harness.pairing import params_of
 from pytest_kepler.harness.progress import reporter_for
+from pytest_kepler.harness.sanity import tell_junit
 from pytest_kepler.harness.workbench import seed_of
-from pytest_kepler.tracking.context import Blocked, RunContext
+from pytest_kepler.tracking.context import Blocked, RunContext, TrainingError
 from pytest_kepler.tracking.experiment import Experiment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import pytest
 
     from pytest_kepler.harness.protocol import RunState
     from pytest_kepler.harness.workbench import Workbench
     from pytest_kepler.records import Finding
+
+
+#: The checks of curves that end a training at once.
+_ENDS_A_TRAINING: Final = ("K509",)
 
 
 class FitGate:
@@ -60,16 +66,69 @@ class FitGate:
             cache=self._seen,
             data_key=self._key((X, y)),
             validation_key=self._key(fit_kwargs.get("validation_data")),
+            experiment=item.nodeid.partition("[")[0],
         )
         for finding in verdict.findings:
             self.bench.write(finding_event(finding, self.bench.session_id, state.run_id))
+            tell_junit(item, finding)
+        looked_at = {"checks": verdict.account}
+        self.bench.write({"e": "fact", "run": state.run_id, "facts": looked_at})
         if verdict.blocking and self.bench.settings.gate == "block":
-            text = gate.report(verdict.blocking)
+            text = f"{gate.report(verdict.blocking)}\n{gate.ways_out(verdict.blocking)}"
             codes = ", ".join(dict.fromkeys(one.code for one in verdict.blocking))
-            state.blocked_by = f"{codes} in experiment.fit\n{text}"
+            ways = gate.waiving(verdict.blocking)
+            state.blocked_by = f"{codes} in experiment.fit (if it is meant: {ways})\n{text}"
             raise Blocked(text, verdict.blocking)
         if verdict.blocking:
             state.behind += [f"{one.code} {one.name}" for one in verdict.blocking]
+
+    def is_hopeless(self, item: pytest.Item, state: RunState, values: Mapping[str, float]) -> bool:
+        """Tell whether an epoch's loss is no number, unless that is waived or only warned of."""
+        losses = {name: [value] for name, value in values.items() if "loss" in name}
+        if all(math.isfinite(value) for (value,) in losses.values()):
+            return False
+        verdict = self._examine_curves(item, state, losses, None, select=_ENDS_A_TRAINING)
+        return bool(verdict.blocking) and self.bench.settings.gate == "block"
+
+    def judge_curves(
+        self,
+        item: pytest.Item,
+        state: RunState,
+        history: Mapping[str, Sequence[float]],
+        y: object,
+    ) -> None:
+        """Check and record the curves of a training; raise `TrainingError` where an error stands.
+
+        Raises
+        ------
+        TrainingError
+            If a check found an error that is not waived and the gate is to block.
+        """
+        if not history:
+            return
+        verdict = self._examine_curves(item, state, history, y)
+        for finding in verdict.findings:
+            self.bench.write(finding_event(finding, self.bench.session_id, state.run_id))
+        if verdict.blocking and self.bench.settings.gate == "block":
+            text = f"{gate.report(verdict.blocking)}\n{gate.ways_out(verdict.blocking)}"
+            raise TrainingError(text, verdict.blocking)
+
+    def _examine_curves(
+        self,
+        item: pytest.Item,
+        state: RunState,
+        history: Mapping[str, Sequence[float]],
+        y: object,
+        select: Sequence[str] = (),
+    ) -> gate.Verdict:
+        return gate.examine_curves(
+            history,
+            y,
+            config=self.config.for_experiment(item.nodeid),
+            today=datetime.now(UTC).date(),
+            waive=state.spec.waive,
+            select=select,
+        )
 
     def _key(self, data: object) -> str | None:
         try:
@@ -113,9 +172,14 @@ def make_experiment(bench: Workbench, fit_gate: FitGate, item: Any, state: RunSt
         folder=bench.folder,
         gate=examine,
         fingerprint=bench.fingerprint,
-        identity=state.identity.identity if state.identity else "",
+        identity=lambda: state.identity.identity if state.identity else "",
+        earlier_curves=bench.curves_of,
         project=state.spec.project or bench.config.rootpath.name,
         rows=bench.settings.rows,
+        smoke=bench.settings.smoke,
+        uses=state.uses,
         progress=reporter_for(item),
+        is_hopeless=lambda values: fit_gate.is_hopeless(item, state, values),
+        judge_curves=lambda history, y: fit_gate.judge_curves(item, state, history, y),
     )
     return Experiment(context)

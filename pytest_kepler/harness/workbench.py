@@ -22,11 +22,12 @@ from pytest_kepler.harness.opened import OpenedFiles
 from pytest_kepler.harness.pairing import params_of
 from pytest_kepler.harness.params import flatten
 from pytest_kepler.harness.selection import experiment_name
+from pytest_kepler.harness.uses import producers_of
 from pytest_kepler.identity import environment, parts
 from pytest_kepler.identity.fingerprint import Print
 from pytest_kepler.journal import Journal
-from pytest_kepler.records import Run
-from pytest_kepler.spool import Spool
+from pytest_kepler.records import EMPTY, Run
+from pytest_kepler.spool import OUTBOX, Spool
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -37,11 +38,13 @@ if TYPE_CHECKING:
     from pytest_kepler.harness.settings import Settings
     from pytest_kepler.identity.closure import CodePrint
     from pytest_kepler.journal import PassedGate
-    from pytest_kepler.records import ExperimentSpec
+    from pytest_kepler.records import Artifact, ExperimentSpec
 
 
 #: The fact under which the files stand that a run was seen to read.
 FILES_READ = "files_read"
+#: The fact under which the artefacts stand that it used.
+USES = "uses"
 #: A gate that is quicker is run: that takes no longer than telling why it need not.
 _WORTH_TAKING_OVER_S = 1.0
 _PARAMS_HASH: pytest.StashKey[str] = pytest.StashKey()
@@ -51,6 +54,12 @@ def seed_of(item: Any) -> int:
     """Return the seed of a run: the parameter ``seed`` where it is a whole number, else 0."""
     seed = params_of(item).get("seed")
     return int(seed) if isinstance(seed, int) and not isinstance(seed, bool) else 0
+
+
+def _told_use(producer: Any, artifact: str | None) -> str:
+    """Return a use as text: the experiment, and the artefact if one is named."""
+    name = producer if isinstance(producer, str) else producer.__name__
+    return f"{name} ({artifact})" if artifact else str(name)
 
 
 class Silence:
@@ -91,7 +100,11 @@ class Workbench:
         self.worker: str | None = getattr(config, "workerinput", {}).get("workerid")
         self.journal = Journal(settings.journal)
         self.folder = self.journal.folder
-        self.spool: Spool | Silence = Spool(self.folder, f"{session_id}-{self.worker or 'main'}")
+        self.spool: Spool | Silence = Spool(
+            self.folder,
+            f"{session_id}-{self.worker or 'main'}",
+            sync_ends=settings.fsync == "end",
+        )
         self.trouble = ""
         self.notices: list[str] = list(selection.notices)
         self.contents = Contents(config, self.folder / "cache")
@@ -104,6 +117,7 @@ class Workbench:
         self._written_specs: dict[str, tuple[ExperimentSpec, dict[str, Any]]] = {}
         self._environment: tuple[str, dict[str, Any]] | None = None
         self._n_modules = 0
+        self._artifacts: dict[str, list[Artifact]] = {}
         self._files_read: dict[str, dict[str, str]] = {}
         self.opened = OpenedFiles(config.rootpath, self.folder)
         self._environments: dict[str, dict[str, Any]] = {}
@@ -114,6 +128,7 @@ class Workbench:
     def open(self) -> None:
         """Fingerprint the code of what was selected and read what is known of it."""
         try:
+            self._sync()
             if not self.journal.exists():
                 return
             self.journal.ingest_runs()
@@ -121,6 +136,14 @@ class Workbench:
                 self._read_known()
         except JournalError as error:
             self.trouble = str(error)
+
+    def _sync(self) -> None:
+        """Take in what the team published; where the share is in trouble the session goes on."""
+        share = self.settings.share
+        if share is not None or (self.folder / OUTBOX).is_dir():
+            self.journal.share_by(share)
+        if share is not None:
+            self.notices += self.journal.sync(share).troubles
 
     def _read_known(self) -> None:
         items = list(self.selection.specs)
@@ -131,10 +154,22 @@ class Workbench:
         self._environments = self.journal.environments({run.environment_hash for run in known})
         self._files_read = self.journal.fact(FILES_READ, {run.run_id for run in known})
         self._known = Known(known)
+        self._read_artifacts(known)
         for passed in self.journal.passed_gates(self.selection.gates, _WORTH_TAKING_OVER_S):
             self._passed_gates.setdefault(passed.node_id, {})[passed.identity] = passed
         if not all(self._known.has_params(one) for one in params):
             self._known.add_others(self.journal.newest(codes, names))
+
+    def _read_artifacts(self, known: Iterable[Run]) -> None:
+        """Read what the earlier runs saved of experiments that others use."""
+        used = {
+            experiment_name(producer)
+            for uses in self.selection.uses_of.values()
+            for producer in producers_of(uses)
+        }
+        ids = {run.run_id for run in known if run.experiment in used} if used else set()
+        for one in self.journal.artifacts(ids) if ids else ():
+            self._artifacts.setdefault(one.run_id, []).append(one)
 
     def _begin(self) -> None:
         if self._began:
@@ -175,9 +210,13 @@ class Workbench:
         return self.contents.read(value).hash
 
     def identity(
-        self, item: Any, spec: ExperimentSpec, prints: Mapping[str, Print | Unreadable]
+        self,
+        item: Any,
+        spec: ExperimentSpec,
+        prints: Mapping[str, Print | Unreadable],
+        uses: Mapping[str, Artifact] = EMPTY,
     ) -> parts.Identity:
-        """Join code, parameters and fixtures to the identity of a run."""
+        """Join code, parameters, fixtures and used artefacts to the identity of a run."""
         code = self.code(item)
         own = code.hash
         if spec.version is not None:  # it stands for the code of this experiment, and no other's
@@ -198,6 +237,7 @@ class Workbench:
             params_hash=self._params_hash(item),
             data=data,
             settings=settings,
+            uses={alias: one.content or one.sha256 for alias, one in uses.items()},
             environment=environment.chosen(self.environment()[1], self.settings.identity),
         )
 
@@ -330,9 +370,45 @@ class Workbench:
     def _comparable(self, item: Any, identity: parts.Identity) -> list[Run]:
         return self._known.comparable(experiment_name(item), identity)
 
-    def remember(self, run: Run) -> None:
+    def remember(self, run: Run, saved: Iterable[Artifact] = ()) -> None:
         """Let a run that passed in this process count for the items that come after it."""
         self._known.remember(run)
+        self._artifacts[run.run_id] = list(saved)
+
+    def curves_of(self, run_ids: Iterable[str]) -> list[dict[str, list[tuple[int | None, float]]]]:
+        """Return the logged values of earlier runs; none where the journal cannot be read."""
+        try:
+            self.journal.ingest_runs()
+            with self.journal.reading():
+                return [self.journal.curves(run_id) for run_id in run_ids]
+        except JournalError as error:
+            self.trouble = str(error)
+            return []
+
+    # Artefacts
+
+    def artifacts_of(self, run: Run) -> list[Artifact]:
+        """Return what an earlier run saved that others use."""
+        return self._artifacts.get(run.run_id, [])
+
+    def has(self, artifact: Artifact) -> bool:
+        """Tell whether an artefact's file is there, whole; the share may have it."""
+        file = self.folder / artifact.path
+        if not file.exists() and self.settings.share is not None:
+            self.journal.fetch_artifact(artifact.path)
+        try:
+            return file.stat().st_size == artifact.n_bytes
+        except OSError:
+            return False
+
+    def write_uses(self, run_id: str, uses: Mapping[str, Artifact]) -> None:
+        """Spool which artefacts of which runs a run began from."""
+        if uses:
+            told = {
+                alias: {"run": one.run_id, "name": one.name, "sha256": one.sha256}
+                for alias, one in uses.items()
+            }
+            self.write({"e": "fact", "run": run_id, "facts": {USES: told}})
 
     # What is written
 
@@ -451,10 +527,18 @@ class Workbench:
             "tags": list(spec.tags),
             "waive": dict(spec.waive),
             "gate": spec.gate,
+            "uses": {alias: _told_use(*use) for alias, use in spec.uses.items()},
             "behind": list(behind),
             "grid": self.selection.grid_sizes.get(name),
+            "tolerance": dict(spec.tolerance),
+            "claims": [asdict(claim) for claim in spec.claims],
         }
-        return {key: value for key, value in written.items() if value not in (None, [], {})}
+        judged = ("at_least", "at_most", "tolerance", "claims") if self.settings.smoke else ()
+        return {
+            key: value
+            for key, value in written.items()
+            if value not in (None, [], {}) and key not in judged
+        }
 
     def write_datasets(self, prints: Mapping[str, Print | Unreadable]) -> None:
         """Spool what the data fixtures hold, once a content."""

@@ -36,7 +36,8 @@ class Identity:
         One hash for each kind of part; ``data_hash`` is made of contents alone, so that the same
         data has the same hash under every fixture's name.
     parts : mapping
-        ``code``, ``params``, ``data`` and ``settings``: name to fingerprint.
+        ``code``, ``params``, ``data``, ``settings``, ``uses`` and ``environment``: name to
+        fingerprint.
     """
 
     identity: str
@@ -54,6 +55,7 @@ def combine(  # noqa: PLR0913  # one argument for each part
     params_hash: str,
     data: Mapping[str, str],
     settings: Mapping[str, str],
+    uses: Mapping[str, str] = EMPTY,
     environment: Mapping[str, str] = EMPTY,
 ) -> Identity:
     """Join the parts to an identity.
@@ -66,6 +68,8 @@ def combine(  # noqa: PLR0913  # one argument for each part
         Their parts by name, for explaining a difference.
     data, settings : mapping of str to str
         Fingerprints by fixture: of data, and of models, settings and scalars.
+    uses : mapping of str to str
+        Contents of the artefacts of other experiments that it starts from, by name.
     environment : mapping of str to str
         What of the environment is to count.
     """
@@ -75,6 +79,8 @@ def combine(  # noqa: PLR0913  # one argument for each part
         "fixtures": {**data, **settings},
         "environment": dict(environment),
     }
+    if uses:
+        whole["uses"] = dict(uses)
     return Identity(
         identity=digest(whole),
         code_hash=code_hash,
@@ -85,6 +91,7 @@ def combine(  # noqa: PLR0913  # one argument for each part
             "params": dict(params),
             "data": dict(data),
             "settings": dict(settings),
+            "uses": dict(uses),
             "environment": dict(environment),
         },
     )
@@ -94,6 +101,7 @@ _WORDS = {
     "code": "code changed",
     "data": "data changed",
     "settings": "fixture changed",
+    "uses": "artefact changed",
     "environment": "environment changed",
 }
 
@@ -148,7 +156,7 @@ def nearest_run(new: Identity, known: Sequence[Run]) -> Run | None:
 def differences(new: Identity, old: Run) -> list[tuple[str, str]]:
     """Return (kind of part, name) of each part, parameters aside, that is not the same.
 
-    The kinds are ``code``, ``data``, ``settings`` and ``environment``.
+    The kinds are ``code``, ``data``, ``settings``, ``uses`` and ``environment``.
     """
     found = []
     for kind in _WORDS:

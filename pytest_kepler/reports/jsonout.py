@@ -3,12 +3,12 @@
 The object has
     ``kind`` (``session`` or ``journal``), ``journal`` (path), ``at``, ``session`` (id; sessions
     only), ``experiments``, ``shared``, ``findings`` (of sanity tests) and, for a session, ``gates``
-    (``node_id, status, seconds, message``).
+    (``node_id, status, seconds, message``) and ``vanished`` (experiments of the baseline alone).
 An entry of ``experiments`` has
     ``experiment, hypothesis, metric, goal, n_runs, saved_seconds, outcomes`` (runs by status),
     ``configurations`` (best first), ``best`` (a place in them, or null), ``thresholds``,
-    ``best_so_far`` (or null), ``troubles`` and ``new`` (``label, text, runs``), ``findings`` and
-    ``notes`` (``about, text, at``).
+    ``comparisons`` (with the baseline), ``claims``, ``best_so_far`` (or null), ``troubles`` and
+    ``new`` (``label, text, runs``), ``findings`` and ``notes`` (``about, text, at``).
 A configuration has
     ``params, metrics`` (by name ``mean, std, n``; ``std`` null for a single run), ``seconds``,
     ``is_current`` (whether it was measured on the data of the newest session), ``evaluated_on``
@@ -16,6 +16,11 @@ A configuration has
 A threshold has
     ``metric, bound, limit, value, status`` (``reached``, ``missed``, ``partial``), ``params, n,
     message``.
+A comparison has
+    ``metric, status`` (``held``, ``better``, ``worse``, ``noise``, ``no-value``, …), ``loss``
+    (positive is worse), ``interval`` (of the loss, or null), ``n_pairs, message``.
+A claim has
+    ``claim, metric, better, than, margin, verdict, estimate, low, high, level, n_pairs, message``.
 ``best_so_far`` has
     ``metric, status`` (``first, beaten, equalled, unbeaten, data-changed, no-value``),
     ``difference`` (positive is better), ``session`` and ``earlier`` (configurations or null).
@@ -41,7 +46,13 @@ from pytest_kepler.reports.wording import utc
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_kepler.records import BestSoFar, Configuration, SharedData
+    from pytest_kepler.records import (
+        BestSoFar,
+        ClaimOutcome,
+        Comparison,
+        Configuration,
+        SharedData,
+    )
     from pytest_kepler.reports.summary import Fold, FoldedFinding, Report, Section
 
 
@@ -57,6 +68,7 @@ def render_json(report: Report) -> str:
     }
     if isinstance(report, SessionReport):
         content["session"] = report.session_id
+        content["vanished"] = report.vanished
         content["gates"] = [
             {
                 "node_id": gate.node_id,
@@ -97,6 +109,8 @@ def _experiment(section: Section) -> dict[str, Any]:
             }
             for each in assessment.thresholds
         ],
+        "comparisons": [_comparison(each) for each in assessment.comparisons],
+        "claims": [_claim(each) for each in assessment.claims],
         "best_so_far": _best_so_far(assessment.best_so_far),
         "troubles": [_fold(each) for each in section.troubles],
         "new": [_fold(each) for each in section.news],
@@ -130,6 +144,34 @@ def _configuration(each: Configuration | None) -> dict[str, Any] | None:
             }
             for run in each.runs
         ],
+    }
+
+
+def _comparison(found: Comparison) -> dict[str, Any]:
+    return {
+        "metric": found.metric,
+        "status": found.status,
+        "loss": found.loss,
+        "interval": found.interval,
+        "n_pairs": found.n_pairs,
+        "message": found.message,
+    }
+
+
+def _claim(found: ClaimOutcome) -> dict[str, Any]:
+    return {
+        "claim": found.spec.claim,
+        "metric": found.spec.metric,
+        "better": found.spec.better,
+        "than": found.spec.than,
+        "margin": found.spec.margin,
+        "verdict": found.verdict,
+        "estimate": found.estimate,
+        "low": found.low,
+        "high": found.high,
+        "level": found.level,
+        "n_pairs": found.n_pairs,
+        "message": found.message,
     }
 
 

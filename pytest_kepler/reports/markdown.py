@@ -60,6 +60,7 @@ def markdown_table(table: Table) -> str:
 
 def _session(report: SessionReport) -> list[str]:
     about = [*words.gates(report, UNICODE), *words.findings(report.findings, UNICODE)]
+    about += words.vanished(report)
     return [
         "# Experiments",
         *(block for section in report.sections for block in _section(section, report)),

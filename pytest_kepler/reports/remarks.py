@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_kepler.errors import nearest
 from pytest_kepler.records import NOT_STARTED
+from pytest_kepler.reports.summary import MOST_FOLDS
 from pytest_kepler.reports.wording import (
     age,
     clean,
@@ -27,7 +28,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from pytest_kepler.records import BestSoFar, Configuration, Finding, Run
+    from pytest_kepler.records import (
+        BestSoFar,
+        ClaimOutcome,
+        Comparison,
+        Configuration,
+        Finding,
+        Run,
+    )
     from pytest_kepler.reports.layout import Paint, Symbols
     from pytest_kepler.reports.summary import Fold, FoldedFinding, Note, Section, SessionReport
 
@@ -40,7 +48,6 @@ _PAINTS: Final[dict[str, Paint]] = {
     "unsound": "warn",
     "new": "good",
 }
-_MOST_FOLDS: Final = 5
 _MOST_FINDINGS: Final = 6
 _MOST_PLACES: Final = 3
 #: Seconds; what duplicates saved is told from here on.
@@ -76,6 +83,8 @@ def remarks(section: Section, symbols: Symbols, now: datetime, *, is_session: bo
         Whether it is told of a session: why runs are new, and what duplicates saved.
     """
     found = [*_thresholds(section, symbols), *_unknown_metric(section)]
+    found += [_comparison(each, symbols) for each in section.assessment.comparisons]
+    found += [_claim(each, symbols) for each in section.assessment.claims]
     best = section.assessment.best_so_far
     if best and not (best.status == "equalled" and _is_repetition(section)):
         found.append(Remark("best so far", _best_so_far(best, section.varying, symbols, now)))
@@ -215,6 +224,31 @@ def _thresholds(section: Section, symbols: Symbols) -> list[Remark]:
     ]
 
 
+def _comparison(found: Comparison, symbols: Symbols) -> Remark:
+    text = clean(found.message)
+    if found.fails:
+        return Remark(f"{symbols.bad} worse", text, "bad")
+    if found.status == "better":
+        below = "to make it the baseline: pytest --kepler-update-baseline"
+        return Remark("baseline", text, "good", below)
+    return Remark("baseline", text, "" if found.status in {"held", "itself"} else "warn")
+
+
+def _claim(found: ClaimOutcome, symbols: Symbols) -> Remark:
+    paints: dict[str, Paint] = {"supported": "good", "refuted": "bad", "inconclusive": "warn"}
+    text = f"{symbols.opening}{clean(found.spec.claim)}{symbols.closing}"
+    return Remark(found.verdict, text, paints[found.verdict], clean(found.message))
+
+
+def vanished(report: SessionReport) -> list[Remark]:
+    """Return a line for the experiments that only the baseline still has."""
+    names = [clean(name) for name in report.vanished]
+    if not names:
+        return []
+    verb = "is" if len(names) == 1 else "are"
+    return [Remark("vanished", f"{listing(names)} {verb} in the baseline and not run", "warn")]
+
+
 def _best_so_far(best: BestSoFar, varying: Sequence[str], symbols: Symbols, now: datetime) -> str:
     if best.earlier is None:
         return f"this session's: the first with a value of {best.metric}"
@@ -241,8 +275,8 @@ def _newest(each: Configuration) -> Run:
 
 
 def _folds(folds: Sequence[Fold], symbols: Symbols) -> list[Remark]:
-    shown = [_fold(fold, symbols) for fold in folds[:_MOST_FOLDS]]
-    rest = sum(len(fold.run_ids) for fold in folds[_MOST_FOLDS:])
+    shown = [_fold(fold, symbols) for fold in folds[:MOST_FOLDS]]
+    rest = sum(len(fold.run_ids) for fold in folds[MOST_FOLDS:])
     if rest:
         shown.append(
             Remark("", f"{symbols.more} {count(rest, 'more run')} for other reasons", "dim")
@@ -257,7 +291,8 @@ def _fold(fold: Fold, symbols: Symbols) -> Remark:
         n = f"{n} with {details.pop()}"
     parts = [f"{n}: {fold.text}" if fold.text else n]
     if details:
-        parts.append(listing(details))
+        rest = len(fold.run_ids) - len(fold.details)
+        parts.append("; ".join(details) + (f" and {rest} more" if rest > 0 else ""))
     if fold.label in {"failed", "error", "crashed"}:
         parts.append(short(fold.run_ids[0]))
     return Remark(fold.label, symbols.dot.join(parts), _PAINTS.get(fold.label, "dim"))
@@ -285,7 +320,7 @@ def _unknown_metric(section: Section) -> list[Remark]:
 
 
 def _other_data(section: Section) -> list[Remark]:
-    n = sum(not each.is_current for each in section.rows)
+    n = section.n_other_data
     if not n:
         return []
     verb = "was" if n == 1 else "were"

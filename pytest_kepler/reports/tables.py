@@ -85,7 +85,7 @@ def results_table(
         Row(texts, _row_paint(each, section), paints={len(columns) - 2: _state_paint(each)})
         for each, texts in zip(shown, zip(*body, strict=True), strict=True)
     ]
-    if tail or len(head) < len(section.rows):
+    if tail or len(head) < section.n_rows:
         rows.insert(len(head), Row(span=_between(section, len(head), len(tail), symbols)))
     return Table(tuple(columns), tuple(rows))
 
@@ -136,7 +136,7 @@ def overview_table(sections: Sequence[Section], symbols: Symbols, now: datetime)
             Row(
                 (
                     name,
-                    f"{len(section.assessment.runs):,}",
+                    f"{section.n_runs:,}",
                     _best(section, symbols),
                     goals,
                     age(section.newest.started_at, now),
@@ -172,33 +172,29 @@ def _names(experiments: Sequence[str]) -> list[str]:
 
 def _ends(section: Section, most: int) -> tuple[Sequence[Configuration], Sequence[Configuration]]:
     rows = section.rows
-    if len(rows) <= most:
+    if section.n_rows <= most:
         return rows, ()
     if section.assessment.best is None:
         return rows[:most], ()
-    comparable = [each for each in rows if _in_ranking(each, section)]
+    comparable = [each for each in rows if section.is_ranked(each)]
     head = comparable[: most - _N_WORST]
     return head, comparable[max(len(head), len(comparable) - _N_WORST) :]
 
 
-def _in_ranking(each: Configuration, section: Section) -> bool:
-    found = each.value(section.assessment.spec.metric or "")
-    return each.is_current and found is not None and math.isfinite(found)
-
-
 def _between(section: Section, n_head: int, n_tail: int, symbols: Symbols) -> str:
-    hidden = len(section.rows) - n_head - n_tail
+    hidden = section.n_rows - n_head - n_tail
     metric = section.assessment.spec.metric
     if metric is None or section.assessment.best is None:
         return f"  {symbols.more} {hidden:,} more"
-    values = [each.value(metric) or 0.0 for each in section.rows if _in_ranking(each, section)]
+    values = [each.value(metric) or 0.0 for each in section.rows if section.is_ranked(each)]
     values = values[n_head : len(values) - n_tail]
-    if not values:
+    n_between = section.n_ranked - n_head - n_tail
+    if not n_between:
         return f"  {symbols.more} {hidden:,} more without a comparable value"
     span = f"{metric} {number(max(values))} to {number(min(values))}"
     if section.assessment.goal == "min":
         span = f"{metric} {number(min(values))} to {number(max(values))}"
-    aside = hidden - len(values)
+    aside = hidden - n_between
     extra = f", {aside:,} of them apart" if aside else ""
     return f"  {symbols.more} {hidden:,} more between, {span}{extra}"
 
@@ -321,7 +317,7 @@ def header(section: Section, symbols: Symbols, *, is_session: bool) -> str:
         facts.append(
             f"{assessment.spec.metric}, {way} is better" if way else assessment.spec.metric
         )
-    n = len(assessment.configurations)
+    n = section.n_configurations
     times = f" {symbols.times} {section.n_replicates} runs" if section.n_replicates > 1 else ""
     facts.append(count(n, "configuration") + times)
     if is_session:
@@ -330,7 +326,7 @@ def header(section: Section, symbols: Symbols, *, is_session: bool) -> str:
             for word, n_runs in section.outcomes.items()
         ]
     else:
-        facts.append(f"{count(len(assessment.runs), 'run')} in all")
+        facts.append(f"{count(section.n_runs, 'run')} in all")
     if section.fixed:
         facts.append(f"all with {settings(section.fixed)}")
     return symbols.dot.join(facts)

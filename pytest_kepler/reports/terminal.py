@@ -98,6 +98,7 @@ def _session(report: SessionReport, style: Style) -> list[str]:
     lines += _shared(report, style)
     about = [*words.gates(report, style.symbols)]
     about += words.findings(report.findings, style.symbols)
+    about += words.vanished(report)
     return [*lines, *_remarks(about, style), *_footer(report, style)]
 
 

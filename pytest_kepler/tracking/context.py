@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pytest_kepler.records import EMPTY
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from pytest_kepler.records import ExperimentSpec, Finding
+    from pytest_kepler.records import Artifact, ExperimentSpec, Finding
+    from pytest_kepler.tracking.checkpoints import Curve
 
 
 class Blocked(Exception):  # noqa: N818  # an outcome that the harness reports, not a mistake
@@ -19,6 +22,20 @@ class Blocked(Exception):  # noqa: N818  # an outcome that the harness reports, 
     ----------
     findings : sequence of Finding
         What blocks, errors only.
+    """
+
+    def __init__(self, message: str, findings: Sequence[Finding] = ()) -> None:
+        super().__init__(message)
+        self.findings = tuple(findings)
+
+
+class TrainingError(AssertionError):
+    """The curves of a training show an error: the run has failed.
+
+    Attributes
+    ----------
+    findings : sequence of Finding
+        What is wrong, errors only.
     """
 
     def __init__(self, message: str, findings: Sequence[Finding] = ()) -> None:
@@ -79,14 +96,25 @@ class RunContext:
         ``gate(model, X, y, fit_kwargs)`` checks them, and raises `Blocked`.
     fingerprint : callable
         Content hash of a value; `TypeError` where it has none.
-    identity : str
-        The run's identity; empty where it has none, and a checkpoint is its own.
+    identity : callable
+        Returns the run's identity; empty while it is not decided.
+    earlier_curves : callable
+        Returns the logged values of some earlier runs by their ids, for a run that goes on from
+        them.
     project : str
         Name of the project.
     rows : bool
         Whether findings may show rows of data outside the terminal.
+    smoke : bool
+        Whether only a few rows and steps are to be trained.
+    uses : mapping of str to Artifact
+        What other experiments saved for this one, by the names in the mark's ``uses``.
     progress : callable, optional
         Told after each epoch.
+    is_hopeless : callable
+        Tells of an epoch's numbers whether the training should end.
+    judge_curves : callable
+        ``judge_curves(history, y)`` checks the curves of a training, and raises `TrainingError`.
     """
 
     spool: EventSink
@@ -98,7 +126,12 @@ class RunContext:
     folder: Path
     gate: Callable[[Any, Any, Any, Mapping[str, Any]], None]
     fingerprint: Callable[[object], str]
-    identity: str = ""
+    identity: Callable[[], str] = str
+    earlier_curves: Callable[[Sequence[str]], Sequence[Mapping[str, Curve]]] = lambda _runs: ()
     project: str = ""
     rows: bool = False
+    smoke: bool = False
+    uses: Mapping[str, Artifact] = EMPTY
     progress: Callable[[Progress], None] | None = None
+    is_hopeless: Callable[[Mapping[str, float]], bool] = lambda _values: False
+    judge_curves: Callable[[Mapping[str, Sequence[float]], Any], None] = lambda _history, _y: None

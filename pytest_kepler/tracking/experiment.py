@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 import time
+from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from pytest_kepler import adapters
+from pytest_kepler.adapters import formats
 from pytest_kepler.adapters.plain import article, class_name, jsonable, short
 from pytest_kepler.errors import ExperimentError, MetricError, nearest
 from pytest_kepler.spool import new_id
-from pytest_kepler.tracking import artifacts, values
+from pytest_kepler.tracking import artifacts, trial, values
+from pytest_kepler.tracking.checkpoints import Checkpoint, joined
 from pytest_kepler.tracking.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -19,8 +21,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_kepler.adapters.base import Fitted
+    from pytest_kepler.records import Artifact
+    from pytest_kepler.tracking.checkpoints import Curves
     from pytest_kepler.tracking.context import RunContext
     from pytest_kepler.tracking.recorder import History
+
+#: Kinds of artefacts of which equal content may come as different files.
+_BY_CONTENT: Final = frozenset({"model", "weights", "frame"})
 
 
 class Experiment:
@@ -42,8 +49,11 @@ class Experiment:
         # Facts of one name replace each other, so these are written whole each time.
         self._left_out: dict[str, str] = {}
         self._without_hash: dict[str, str] = {}
-        self._artifacts: dict[str, artifacts.Artifact] = {}
+        self._artifacts: dict[str, Artifact] = {}
         self._history: History = {}
+        self._checkpoint: Checkpoint | None = None
+        #: Of a run that goes on from others, their curves as far as it has not logged them itself.
+        self._before: Curves = {}
 
     # What the run is
 
@@ -65,7 +75,7 @@ class Experiment:
     @property
     def smoke(self) -> bool:
         """Whether this is a trial on a few rows and steps: whether it runs at all."""
-        return False
+        return self._context.smoke
 
     @property
     def dir(self) -> Path:
@@ -74,13 +84,49 @@ class Experiment:
 
     @property
     def checkpoint(self) -> Path:
-        """A folder of this run's identity: there again when a run that crashed is run again."""
-        return _made(self._checkpoint)
+        """A folder of this run's identity: there again when a run that crashed is run again.
 
-    @property
-    def _checkpoint(self) -> Path:
-        owner = self._context.identity or self._context.run_id
-        return self._context.folder / "checkpoints" / owner
+        It stays until a run of the identity has passed. A run that finds something in it goes on
+        from there: that is recorded, and the curves of the run before are taken over up to where
+        this one goes on.
+
+        Raises
+        ------
+        ExperimentError
+            If it is asked for before the fixtures are set up, or cannot be made.
+        """
+        if self._checkpoint is None:
+            identity = self._context.identity()
+            if not identity:
+                raise ExperimentError(
+                    "experiment.checkpoint belongs to the run's identity, which is known once all "
+                    "fixtures are set up: ask for it in the test's body."
+                )
+            self._checkpoint = Checkpoint(self._context.folder, identity, self.id)
+            self._resume(self._checkpoint)
+        return self._checkpoint.folder
+
+    def _resume(self, checkpoint: Checkpoint) -> None:
+        if checkpoint.is_apart:
+            self.describe(checkpoint="apart: another process runs the same")
+        if not checkpoint.earlier:
+            return
+        self.describe(resumed_from=checkpoint.earlier[-1])
+        self._before = joined(self._context.earlier_curves(checkpoint.earlier))
+        if self._before:
+            self._write_metric = self._write_resumed
+
+    def _write_resumed(self, run: str, name: str, value: float, step: int | None) -> None:
+        """Put what the earlier runs logged of a metric before what this one logs of it."""
+        if step is not None and name in self._before:
+            self._replay(name, until=step)
+        self._context.spool.metric(run, name, value, step)
+
+    def _replay(self, name: str, until: int | None = None) -> None:
+        for step, value in self._before.pop(name):
+            if until is None or (step is not None and step < until):
+                self._context.spool.metric(self.id, name, value, step)
+                self._metrics[name] = value
 
     @property
     def history(self) -> History:
@@ -120,6 +166,9 @@ class Experiment:
         ------
         Blocked
             If a check finds an error. Nothing has been trained then.
+        TrainingError
+            If the curves of a Keras training show an error: a loss that is not finite, which also
+            ends the training at once, or one that stayed where guessing is.
         ExperimentError
             If `model` cannot be trained.
         """
@@ -128,10 +177,14 @@ class Experiment:
             _require_text(phase, "experiment.fit needs a phase such as 'pretrain'")
         recorder = self._recorder(phase or "")
         self._context.gate(model, X, y, fit_kwargs)
+        if self.smoke:
+            X, y, fit_kwargs = trial.few(X, y, fit_kwargs, is_keras=adapter.FRAMEWORK == "keras")
         started_at = time.perf_counter()
         fitted = adapter.fit(model, X, y, fit_kwargs, recorder)
         seconds = time.perf_counter() - started_at
         self._log_fitted(fitted, phase, seconds)
+        if adapter.FRAMEWORK == "keras" and not self.smoke:
+            self._context.judge_curves(recorder.history, y)
         return fitted.model
 
     def _log_fitted(self, fitted: Fitted, phase: str | None, seconds: float) -> None:
@@ -155,6 +208,16 @@ class Experiment:
 
     def check(self, model: Any, X: Any, y: Any = None, **fit_kwargs: Any) -> None:
         """Run the checks of `fit` alone, ahead of a training loop of your own.
+
+        Parameters
+        ----------
+        model, X, y : object
+            As for `fit`; for a torch module the tensors, arrays or loader that the loop reads, and
+            the labels in the shape and type in which the loss gets them.
+        **fit_kwargs : object
+            As for `fit`. A torch module is told its ``loss``, its ``optimizer`` (or a list of
+            them), ``batch_size``, ``shuffle=False`` where the loop keeps the order, and
+            ``clip_norm`` where it clips gradients.
 
         Raises
         ------
@@ -190,6 +253,8 @@ class Experiment:
         """
         adapter = adapters.find(model, "experiment.evaluate")
         start = self._claim_prefix(prefix, "experiment.evaluate")
+        if self.smoke:
+            X, y, _ = trial.few(X, y, {})
         evaluated = adapter.evaluate(model, X, y)
         logged = {start + name: value for name, value in evaluated.metrics.items()}
         for name, value in logged.items():
@@ -254,6 +319,8 @@ class Experiment:
         start = self._claim_prefix(prefix, use)
         held_out = {"cv": 5 if cv is None else cv, "scoring": scoring, **options}
         self._context.gate(estimator, X, y, held_out)
+        if self.smoke:
+            X, y, options = trial.few(X, y, options)
         folds, others = validation.cross_validate(
             estimator,
             X,
@@ -277,11 +344,15 @@ class Experiment:
 
     @property
     def callback(self) -> Any:
-        """A new Keras callback that records each epoch, for a ``fit`` that you call yourself."""
+        """A new Keras callback that records each epoch, for a ``fit`` that you call yourself.
+
+        A loss that is not finite ends the training, and fails the run when it is over.
+        """
         adapters.require_loaded("keras", "experiment.callback")
         from pytest_kepler.adapters.keras import callback
 
-        return callback.make(self._recorder())
+        recorder = self._recorder()
+        return callback.make(recorder, lambda: self._context.judge_curves(recorder.history, None))
 
     # Recording
 
@@ -332,17 +403,24 @@ class Experiment:
         at = time.time()
         self._write({"e": "note", "note": new_id(), "run": self.id, "text": text, "at": at})
 
-    def save(self, object: Any, name: str = "model") -> Path:  # noqa: A002  # the public name
-        """Keep a model, figure, frame, array, dict, text or file with the run.
+    def save(
+        self,
+        object: Any,  # noqa: A002  # the public name
+        name: str = "model",
+        format: str | None = None,  # noqa: A002  # likewise
+    ) -> Path:
+        """Keep a model, figure, frame, array, tensor, dict, text or file with the run.
 
         Parameters
         ----------
         object : object
-            scikit-learn models are written with skops, Keras models as ``.keras``, figures as
-            PNG, frames as Parquet (or CSV), arrays as ``.npy``, dicts and lists as JSON; the
-            file that a Path names is copied.
+            scikit-learn models are written with skops, Keras models as ``.keras``, the state of a
+            torch module and tensors as safetensors, figures as PNG, frames as Parquet (or CSV),
+            arrays as ``.npy``, dicts and lists as JSON; the file that a Path names is copied.
         name : str
             Saved again under the same name, the last counts.
+        format : {None, "pickle"}
+            ``pickle`` writes any object; it is read back only where it is trusted.
 
         Returns
         -------
@@ -355,8 +433,10 @@ class Experiment:
             If there is no way to write such an object; it says what to do instead.
         """
         _require_text(name, "experiment.save needs a name")
-        artifact = artifacts.save(self._context.folder, name, object)
-        self._artifacts[name] = artifact
+        artifact = artifacts.save(self._context.folder, name, object, format)
+        # Two files of one model may differ by the time that is written into them.
+        content = self._fingerprint(object)[0] if artifact.kind in _BY_CONTENT else ""
+        self._artifacts[name] = replace(artifact, content=content, run_id=self.id)
         self._write(
             {
                 "e": "artifact",
@@ -365,27 +445,47 @@ class Experiment:
                 "kind": artifact.kind,
                 "sha256": artifact.sha256,
                 "n_bytes": artifact.n_bytes,
-                "path": artifact.path.relative_to(self._context.folder).as_posix(),
+                "path": artifact.path,
+                "hash": content,
                 "at": time.time(),
             }
         )
-        return artifact.path
+        return self._context.folder / artifact.path
 
-    def load(self, name: str = "model") -> Any:
-        """Read back what this run saved; figures and files as their Path.
+    def load(self, name: str = "model", *, into: Any = None, trusted: bool = False) -> Any:
+        """Read back what ``uses`` names, or what this run saved; figures and files as their Path.
+
+        Parameters
+        ----------
+        name : str
+            A name in the mark's ``uses``, or one that this run saved something by.
+        into : torch.nn.Module, optional
+            Takes the weights that were saved, and is returned. Without it they come as a dict of
+            tensors by name.
+        trusted : bool
+            Whether code that the file names may run as it is read: a pickle, classes that skops
+            does not know, Keras' ``Lambda`` layers. What this run itself saved is trusted, but
+            for a pickle.
 
         Raises
         ------
         ExperimentError
-            If it saved nothing by that name.
+            If there is nothing by that name, or it cannot be read so.
         """
-        artifact = self._artifacts.get(name)
+        own = self._artifacts.get(name)
+        artifact = own or self._context.uses.get(name)
         if artifact is None:
             raise ExperimentError(
-                f"experiment.load: this run saved nothing by the name {name!r}; "
-                f"{nearest(name, self._artifacts)}"
+                f"experiment.load: this run saved nothing by the name {name!r}, nor does uses= "
+                f"name it; {nearest(name, {*self._artifacts, *self._context.uses})}"
             )
-        return artifact.read(artifact.path)
+        trusted = trusted or (own is not None and artifact.kind != "pickle")
+        return formats.load(self._context.folder, artifact, trusted=trusted, into=into)
+
+    @property
+    def saved(self) -> Mapping[str, Artifact]:
+        """What this run saved, by name, read-only."""
+        return MappingProxyType(self._artifacts)
 
     def close(self, *, passed: bool = False) -> None:
         """End the run: whatever is recorded after this is refused.
@@ -393,8 +493,10 @@ class Experiment:
         The checkpoint of a run that passed is removed; any other's stays, for the run that
         carries on from it.
         """
-        if passed and self._checkpoint.exists():
-            shutil.rmtree(self._checkpoint, ignore_errors=True)
+        for name in list(self._before):  # what was over before the run crashed
+            self._replay(name)
+        if self._checkpoint is not None:
+            self._checkpoint.close(passed=passed)
         self._write = self._write_metric = _refuse_after_end
 
     # Inside
@@ -406,6 +508,7 @@ class Experiment:
             self._adopt,
             phase,
             self._context.progress,
+            self._context.is_hopeless,
         )
 
     def _adopt(self, history: History) -> None:

@@ -27,21 +27,25 @@ class Recorder:
         Empty, or what stands before each name with a ``/``.
     watcher : callable, optional
         Told of each epoch.
+    is_hopeless : callable, optional
+        Tells of an epoch's numbers whether the training should end.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what it writes to, and whom it asks
         self,
         log: Callable[[str, float, int | None], None],
         describe: Callable[[Mapping[str, Any]], None],
         begin: Callable[[History], None],
         phase: str = "",
         watcher: Callable[[Progress], None] | None = None,
+        is_hopeless: Callable[[Mapping[str, float]], bool] | None = None,
     ) -> None:
         self._log = log
         self._describe = describe
         self._begin = begin
         self._prefix = f"{phase}/" if phase else ""
         self._watcher = watcher
+        self._is_hopeless = is_hopeless
         self.history: History = {}
 
     def start(self) -> None:
@@ -54,6 +58,10 @@ class Recorder:
         for name, value in values.items():
             self._log(self._prefix + name, value, step)
             self.history.setdefault(name, []).append(value)
+
+    def is_hopeless(self, values: Mapping[str, float]) -> bool:
+        """Tell whether a training with such numbers should end."""
+        return self._is_hopeless is not None and self._is_hopeless(values)
 
     def facts(self, facts: Mapping[str, Any]) -> None:
         """Record facts, with the phase before each name."""

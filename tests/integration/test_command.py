@@ -93,7 +93,10 @@ def test_a_note_is_found_shown_and_searched(kepler, project):
     assert "a lucky seed" in kepler("show", run[:10]).stdout
     assert "test_fit" in kepler("search", "larger help").stdout
     assert "Nothing" in kepler("search", "dropout").stdout
-    notes = project.query("select text from notes order by noted_at")
+    assert kepler("note", "test_fit", "by its name alone").returncode == 0
+    unknown = kepler("note", "test_fti", "?")
+    assert unknown.returncode == 4
+    notes = project.query("select text from notes where text not like 'by%' order by noted_at")
     assert [note["text"] for note in notes] == ["a larger C did help", "a lucky seed"]
 
 

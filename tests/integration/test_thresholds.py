@@ -95,3 +95,17 @@ def test_a_loss_is_minimised_without_being_told(project):
     assert project.run().ret == 0
     project.replace("test_loss.py", "at_most=0.3", "at_most=0.2")
     assert project.run().ret == 1
+
+
+def test_bounds_that_leave_no_room_are_refused(grid):
+    grid.replace("test_grid.py", "at_least=0.9", "at_least=0.9, at_most=0.5")
+    result = grid.run()
+    assert result.ret == 4
+    assert "no 'accuracy' is at least 0.9 and at most 0.5" in result.stderr.str()
+
+
+def test_a_miss_is_counted_among_what_ran(grid):
+    grid.replace("test_grid.py", "at_least=0.9", "at_least=0.95")
+    text = grid.run().stdout.str()
+    assert "[100%]" in text
+    assert "[125%]" not in text

@@ -33,7 +33,7 @@ def test_the_columns_of_every_view_are_listed(tmp_path):
 
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
 def test_what_sets_something_has_a_setting_and_what_does_something_has_none(option):
-    does = {"report", "where", "search", "query", "markdown", "run"}
+    does = {"report", "where", "search", "query", "markdown", "run", "update_baseline", "smoke"}
     assert option.ini is (option.name not in does)
 
 

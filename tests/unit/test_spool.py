@@ -199,3 +199,28 @@ def test_ids_are_unique_and_of_one_form():
     ids = {new_id() for _ in range(1_000)}
     assert len(ids) == 1_000
     assert {len(one) for one in ids} == {20}
+
+
+def test_ends_are_synced_where_that_is_asked_for(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_ino))
+    for asked in (False, True):
+        spool = Spool(tmp_path / ".kepler", "session-main", sync_ends=asked)
+        spool.write({"e": "run", "run": "r"})
+        spool.metric("r", "loss", 0.5, 0)
+        assert synced == []
+        spool.write({"e": "end", "run": "r"})
+        spool.close()
+    assert synced == [spool.path.stat().st_ino, spool.folder.stat().st_ino]
+
+
+def test_a_disk_that_cannot_be_synced_is_said_and_nothing_fails(tmp_path, monkeypatch):
+    def refuse(descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    spool = Spool(tmp_path / ".kepler", "session-main", sync_ends=True)
+    spool.write({"e": "end", "run": "r"})
+    spool.close()
+    assert "cannot be synced to the disk" in spool.trouble
+    assert lines(spool) == [{"e": "end", "run": "r"}]

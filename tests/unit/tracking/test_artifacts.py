@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import math
 
 import numpy as np
 import pytest
@@ -169,9 +170,110 @@ def test_without_skops_the_refusal_says_what_to_install(experiment, monkeypatch)
         experiment.save(linear_model.Ridge())
 
 
-def test_torch_is_led_to_a_file_of_its_own(experiment):
-    torch = pytest.importorskip("torch")
-    module = torch.nn.Linear(1, 1)
-    for value in (module, module.state_dict()):
-        with pytest.raises(ExperimentError, match=r"torch\.save"):
-            experiment.save(value)
+@pytest.fixture
+def torch():
+    pytest.importorskip("safetensors")
+    return pytest.importorskip("torch")
+
+
+def test_the_state_of_a_torch_module_comes_back_as_tensors_by_name(experiment, spool, torch):
+    module = torch.nn.Linear(2, 1)
+    assert experiment.save(module).suffix == ".safetensors"
+    state = experiment.load()
+    assert list(state) == ["bias", "weight"]
+    assert torch.equal(state["weight"], module.weight)
+    assert spool.of("artifact")[0]["kind"] == "weights"
+
+
+def test_saved_weights_are_put_into_the_module_that_is_to_take_them(experiment, torch):
+    experiment.save(torch.nn.Linear(2, 1))
+    other = torch.nn.Linear(2, 1)
+    assert experiment.load(into=other) is other
+    assert torch.equal(other.weight, experiment.load()["weight"])
+
+
+def test_tied_weights_are_written_and_come_back(experiment, torch):
+    module = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
+    module[1].weight = module[0].weight
+    experiment.save(module.state_dict(), "state")
+    assert torch.equal(experiment.load("state")["1.weight"], module[0].weight)
+
+
+def test_a_tensor_comes_back_alone_and_without_its_gradient(experiment, torch):
+    experiment.save(torch.ones(2, requires_grad=True), "ones")
+    found = experiment.load("ones")
+    assert torch.equal(found, torch.ones(2))
+    assert not found.requires_grad
+
+
+def test_weights_that_do_not_fit_are_refused_with_the_reason(experiment, torch):
+    experiment.save(torch.nn.Linear(2, 1))
+    with pytest.raises(ExperimentError, match=r"(?s)do not fit .*Linear.*size mismatch"):
+        experiment.load(into=torch.nn.Linear(3, 1))
+
+
+def test_only_weights_are_put_into_something(experiment):
+    experiment.save("text", "note")
+    with pytest.raises(ExperimentError, match="into= is for the weights of a torch module"):
+        experiment.load("note", into=object())
+
+
+class Anything:
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Anything)
+
+    __hash__ = None
+
+
+def test_a_pickle_is_written_where_it_is_asked_for_and_read_where_it_is_trusted(experiment):
+    assert experiment.save(Anything(), "thing", format="pickle").suffix == ".pkl"
+    with pytest.raises(ExperimentError, match=r"can run any code .*trusted=True"):
+        experiment.load("thing")
+    assert experiment.load("thing", trusted=True) == Anything()
+
+
+def test_what_cannot_be_pickled_either_is_said(experiment):
+    with pytest.raises(ExperimentError, match="cannot write 'thing'"):
+        experiment.save(lambda: None, "thing", format="pickle")
+
+
+def test_an_unknown_format_is_refused(experiment):
+    with pytest.raises(ExperimentError, match="knows no format 'onnx'"):
+        experiment.save("text", "thing", format="onnx")
+
+
+def test_a_file_that_was_changed_is_not_read(experiment):
+    experiment.save("text", "thing").write_text("other")
+    with pytest.raises(ExperimentError, match=r"is not what was saved.*kepler doctor"):
+        experiment.load("thing")
+
+
+def test_a_file_that_is_gone_is_said(experiment):
+    experiment.save("text", "thing").unlink()
+    with pytest.raises(ExperimentError, match=r"'thing' cannot be read.*No such file"):
+        experiment.load("thing")
+
+
+def test_what_another_experiment_saved_is_loaded_by_its_name_in_uses(
+    make_experiment, experiment, tmp_path
+):
+    experiment.save("weights of then", "model")
+    user = make_experiment(uses={"base": experiment.saved["model"]})
+    assert user.load("base") == "weights of then"
+    with pytest.raises(ExperimentError, match="did you mean 'base'"):
+        user.load("bas")
+
+
+def test_a_skops_file_of_another_run_with_foreign_classes_must_be_trusted(
+    make_experiment, experiment
+):
+    pytest.importorskip("skops")
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer
+
+    experiment.save(make_pipeline(FunctionTransformer(math.hypot)), "model")
+    assert experiment.load("model").fit
+    user = make_experiment(uses={"base": experiment.saved["model"]})
+    with pytest.raises(ExperimentError, match=r"math\.hypot.*trusted=True"):
+        user.load("base")
+    assert user.load("base", trusted=True).fit

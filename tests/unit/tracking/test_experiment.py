@@ -181,7 +181,7 @@ def test_params_seed_id_and_metrics_are_read_only(make_experiment):
 
 
 def test_folders_are_made_when_asked_for(make_experiment, tmp_path):
-    experiment = make_experiment(identity="1d")
+    experiment = make_experiment(identity=lambda: "1d")
     assert not (tmp_path / ".kepler").exists()
     assert experiment.dir == tmp_path / ".kepler" / "runs" / experiment.id
     assert experiment.checkpoint == tmp_path / ".kepler" / "checkpoints" / "1d"
@@ -191,15 +191,16 @@ def test_folders_are_made_when_asked_for(make_experiment, tmp_path):
 
 @pytest.mark.parametrize("passed", [True, False])
 def test_a_checkpoint_stays_until_the_run_has_passed(make_experiment, passed):
-    experiment = make_experiment(identity="1d")
+    experiment = make_experiment(identity=lambda: "1d")
     (experiment.checkpoint / "epoch").write_text("3")
     path = experiment.checkpoint
     experiment.close(passed=passed)
     assert path.exists() is not passed
 
 
-def test_without_an_identity_a_checkpoint_is_the_runs_own(experiment):
-    assert experiment.checkpoint.name == experiment.id
+def test_before_the_identity_is_known_there_is_no_checkpoint(experiment):
+    with pytest.raises(ExperimentError, match="in the test's body"):
+        _ = experiment.checkpoint
 
 
 def test_threads_log_without_losing_a_value(experiment, spool):

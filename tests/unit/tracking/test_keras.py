@@ -6,6 +6,9 @@ import sys
 import numpy as np
 import pytest
 
+from pytest_kepler.errors import ExperimentError
+from pytest_kepler.tracking.context import TrainingError
+
 pytest.importorskip("tensorflow", exc_type=ImportError)
 keras = pytest.importorskip("keras", exc_type=ImportError)
 tf = sys.modules["tensorflow"]
@@ -249,3 +252,49 @@ def test_a_saved_model_comes_back_and_predicts_the_same(experiment):
     assert experiment.save(model).suffix == ".keras"
     again = experiment.load().predict(X, verbose=0)
     np.testing.assert_allclose(again, model.predict(X, verbose=0), rtol=1e-6)
+
+
+def test_a_model_with_code_in_it_must_be_trusted(make_experiment, experiment):
+    layers = [keras.Input((2,)), keras.layers.Lambda(lambda x: x * 2)]
+    experiment.save(keras.Sequential(layers))
+    user = make_experiment(uses={"base": experiment.saved["model"]})
+    with pytest.raises(ExperimentError, match=r"Lambda layer.*trusted=True"):
+        user.load("base")
+    assert user.load("base", trusted=True).predict(np.ones((1, 2)), verbose=0).tolist() == [[2, 2]]
+
+
+def test_a_training_that_is_hopeless_ends_after_its_epoch(make_experiment, spool):
+    seen = []
+    experiment = make_experiment(
+        is_hopeless=lambda values: values["epoch_seconds"] > 0 and len(seen) > 0,
+        progress=seen.append,
+    )
+    experiment.fit(build(), X, THREE, epochs=5)
+    assert len(experiment.history["loss"]) == 1
+    assert spool.facts["stopped_epoch"] == 0
+
+
+def test_the_curves_are_judged_when_the_training_is_over_and_recorded(make_experiment, spool):
+    judged = []
+
+    def judge(history, y):
+        judged.append((dict(history), y))
+        raise TrainingError("no")
+
+    experiment = make_experiment(judge_curves=judge)
+    with pytest.raises(AssertionError, match="no"):
+        experiment.fit(build(), X, THREE, epochs=2)
+    ((history, y),) = judged
+    assert len(history["loss"]) == 2
+    assert y is THREE
+    assert len(spool.of("model")) == 1
+    with pytest.raises(AssertionError, match="no"):
+        build().fit(X, THREE, verbose=0, callbacks=[experiment.callback])
+    assert judged[1][1] is None
+
+
+def test_a_trial_of_a_few_steps_is_not_judged(make_experiment):
+    judged = []
+    experiment = make_experiment(smoke=True, judge_curves=lambda *given: judged.append(given))
+    experiment.fit(build(), X, THREE, epochs=2)
+    assert judged == []
