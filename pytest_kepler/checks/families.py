@@ -29,6 +29,8 @@ BEHAVIOUR_ROWS: Final = 2_000
 ASKED_ROWS: Final = 128
 #: A network is asked about no more rows than fit its view's batch.
 _ASKED_AT_ONCE: Final = views.BATCH_ROWS
+#: Of an error of a model's.
+_MOST_SAID: Final = 200
 _CROSSENTROPIES: Final = {"binary", "categorical", "sparse"}
 _PAIR: Final = 2
 #: What is looked at before each fit: no groups or times are known there, and K106 takes long.
@@ -298,15 +300,26 @@ def _answers(known: ModelView, X: Any) -> tuple[Callable[[], Array], Callable[[]
     model = known.model
 
     def predict() -> Array:
-        return np.asarray(model.predict(X))
+        return np.asarray(_ask(model, "predict", X))
 
     def predict_proba() -> Array:
-        found = model.predict_proba(X)
+        found = _ask(model, "predict_proba", X)
         if isinstance(found, list):
             raise NotApplicable("the model has several outputs")
         return np.asarray(found)
 
     return predict, predict_proba if hasattr(model, "predict_proba") else None
+
+
+def _ask(model: Any, method: str, X: Any) -> Any:
+    """Return what a model answers; where it fails that is its own affair, and no crash of ours."""
+    try:
+        return getattr(model, method)(X)
+    except Exception as error:
+        said = " ".join(str(error).split())[:_MOST_SAID]
+        raise NotApplicable(
+            f"the model's {method} raised {type(error).__name__}: {said}"
+        ) from error
 
 
 def _answers_for(known: ModelView, X: Any) -> Callable[[Array], Array]:
@@ -318,10 +331,10 @@ def _answers_for(known: ModelView, X: Any) -> Callable[[Array], Array]:
     def of_estimator(rows: Array) -> Array:
         part = views.rows_at(X, rows)
         if hasattr(known.model, "predict_proba"):
-            probabilities = known.model.predict_proba(part)
+            probabilities = _ask(known.model, "predict_proba", part)
             if not isinstance(probabilities, list):
                 return np.asarray(probabilities)
-        return np.asarray(known.model.predict(part))
+        return np.asarray(_ask(known.model, "predict", part))
 
     return of_network if known.is_network else of_estimator
 

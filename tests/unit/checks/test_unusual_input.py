@@ -292,3 +292,12 @@ def test_a_check_that_crashes_in_a_fit_does_not_block_it(monkeypatch):
     assert verdict.blocking == []
     assert [(one.code, one.location) for one in verdict.findings] == [("K000", "K301")]
     assert verdict.not_applicable["K301"] == "the check crashed"
+
+
+def test_a_model_that_cannot_answer_is_no_crash_of_a_check():
+    class Refusing:
+        def predict(self, X):  # noqa: ARG002
+            raise ValueError("no neighbours found")
+
+    found = checks.behaviour(Refusing(), np.zeros((40, 2)), np.arange(40) % 2)
+    assert [one for one in found if one.code == "K000"] == []
