@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _ABOUT_DATA: Final = ("sample_weight", "groups", "class_weight")
 #: What the data that a fit validates on is looked at for.
 _NOT_FINITE: Final = ("K304", "K305")
+#: What stands below a finding that shows a row of the data.
+_EXAMPLE: Final = re.compile(r"\n  for example .*(\n    .*)*")
 _FOLDED: Final = 3
 
 
@@ -366,6 +368,11 @@ def _example(finding: Finding) -> list[str]:
     return [f"  for example {first}", *(f"    {line}" for line in rest)] if first else []
 
 
+def without_rows(text: str) -> str:
+    """Return a report without its examples, which show rows of the data."""
+    return _EXAMPLE.sub("", text)
+
+
 def _line(finding: Finding) -> str:
     severity = "waived" if finding.waiver else finding.severity
     where = "" if finding.tells_its_place else f"{finding.location}: "
@@ -414,11 +421,16 @@ class Sanity:
     """
 
     def __init__(
-        self, config: CheckConfig, record: Callable[[Finding], None] | None = None
+        self,
+        config: CheckConfig,
+        record: Callable[[Finding], None] | None = None,
+        *,
+        rows: bool = True,
     ) -> None:
         self.findings: list[Finding] = []
         self._config = config
         self._record = record
+        self._rows = rows
 
     def data(self, X: Any, y: Any = None, *, raises: bool = True, **options: Any) -> list[Finding]:
         """Check features and target; see `pytest_kepler.checks.data`.
@@ -518,8 +530,9 @@ class Sanity:
         if errors and raises:
             count = "an error" if len(errors) == 1 else f"{len(errors)} errors"
             ignored = ", ".join(f'"{code}"' for code in dict.fromkeys(one.code for one in errors))
+            told = report(found) if self._rows else without_rows(report(found))
             msg = (
-                f"sanity.{what} found {count}:\n{report(found)}\n"
+                f"sanity.{what} found {count}:\n{told}\n"
                 f"  if it is meant: sanity.{what}(…, ignore=[{ignored}])"
             )
             raise AssertionError(msg)

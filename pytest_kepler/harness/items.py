@@ -6,6 +6,8 @@ import contextlib
 import os
 from typing import TYPE_CHECKING, Any
 
+from pytest_kepler.gate import without_rows
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -21,10 +23,10 @@ def place_of(item: pytest.Item) -> tuple[str, int]:
 
 
 def short_message(report: pytest.TestReport) -> str:
-    """Return the message of a failure, without its traceback."""
+    """Return the message of a failure for the journal: without its traceback and rows of data."""
     crash = getattr(report.longrepr, "reprcrash", None)
     text = crash.message if crash is not None else report.longreprtext
-    return str(text)[:_MESSAGE_LIMIT]
+    return without_rows(str(text))[:_MESSAGE_LIMIT]
 
 
 def setup_state(item: pytest.Item) -> Any:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pytest_kepler.checks import config as check_config
 from pytest_kepler.gate import Sanity
+from pytest_kepler.harness.settings import setting
 from pytest_kepler.harness.stash import SESSION
 
 if TYPE_CHECKING:
@@ -27,7 +28,10 @@ def make_sanity(request: pytest.FixtureRequest) -> Sanity:
             session.record_finding(finding)
         tell_junit(request.node, finding)
 
-    return Sanity(check_config.load(request.config.rootpath), record)
+    # What an assertion says goes into JUnit's file too.
+    to_file = bool(request.config.getoption("xmlpath", default=None))
+    rows = not to_file or bool(setting(request.config, "rows"))
+    return Sanity(check_config.load(request.config.rootpath), record, rows=rows)
 
 
 def tell_junit(item: pytest.Item, finding: Finding) -> None:

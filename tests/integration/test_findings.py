@@ -91,3 +91,40 @@ def test_junits_file_has_the_findings_of_tests_and_of_fits(project):
     assert [one["code"] for one in told["test_table"]] == ["K304", "K301"]
     assert {one["code"] for one in told["test_fit[1]"]} == {"K304", "K301"}
     assert told["test_table"][0]["measured"]["missing"] == 1
+
+
+SECRETIVE = """
+    import pandas as pd
+    import pytest
+    from sklearn.tree import DecisionTreeClassifier
+
+    @pytest.fixture(scope="session")
+    def people():
+        X = pd.DataFrame({"age": range(4711, 4911), "sex": [0, 1] * 100})
+        return DecisionTreeClassifier().fit(X, X.sex), X, X.sex
+
+    @pytest.mark.sanity
+    def test_sex_does_not_matter(people, sanity):
+        sanity.behaviour(*people, invariant_to=["sex"])
+
+    @pytest.mark.experiment(metric="accuracy")
+    def test_fit(experiment, people):
+        experiment.log(accuracy=1)
+"""
+
+
+def test_rows_of_data_are_shown_in_the_terminal_and_go_nowhere_else(project):
+    project.write("test_people.py", SECRETIVE)
+    result = project.run()
+    assert "for example row" in result.stdout.str()
+    told = str(project.query("select * from checks")) + str(project.query("select * from runs"))
+    told += str(project.query("select * from sessions"))
+    journal = (project.path / ".kepler" / "journal.duckdb").read_bytes()
+    spools = b"".join(one.read_bytes() for one in (project.path / ".kepler").rglob("*.jsonl"))
+    assert "K713" in told
+    assert b"for example row" not in journal + spools
+    result = project.run("--junitxml=report.xml")
+    assert "K713" in result.stdout.str()
+    assert "for example row" not in (project.path / "report.xml").read_text(encoding="utf-8")
+    project.run("--junitxml=report.xml", "-o", "kepler_rows=true")
+    assert "for example row" in (project.path / "report.xml").read_text(encoding="utf-8")
