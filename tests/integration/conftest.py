@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import re
 import textwrap
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from pathlib import Path
+from typing import Any
 
 import pytest
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 DATA = """
     import numpy as np
@@ -48,6 +47,35 @@ HELPERS = """
     def score(C):
         return 0.5 + FACTOR * C / 10
 """
+
+
+#: Of these modules every other test is run where no path was named: with all of them, a run of
+#: everything takes half an hour on two cores. ``pytest tests/integration`` runs them whole.
+SAMPLED = (
+    "test_bad_input",
+    "test_bad_input_identity",
+    "test_gate_verdicts",
+    "test_neighbours",
+    "test_sharing",
+    "test_uses",
+)
+
+
+def pytest_collection_modifyitems(config, items):
+    if any(Path(arg.partition("::")[0]).exists() for arg in config.invocation_params.args):
+        return
+    seen = Counter()
+    left_out = []
+    for item in items:
+        name = item.path.stem
+        if name in SAMPLED:
+            if seen[name] % 2:
+                left_out.append(item)
+            seen[name] += 1
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        out = set(left_out)
+        items[:] = [item for item in items if item not in out]
 
 
 class Project:

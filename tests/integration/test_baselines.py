@@ -174,16 +174,21 @@ def test_what_was_blocked_is_not_said_to_be_worse(trained):
         ([], "[main", "is no TOML"),
     ],
 )
-@pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["alone", "xdist"])
 def test_what_cannot_be_compared_is_refused_before_anything_trains(
-    trained, arguments, text, sentence, workers
+    trained, arguments, text, sentence
 ):
     if text is not None:
         trained.write("kepler-baseline.toml", text)
-    result = trained.run("--kepler-duplicates=run", *arguments, *workers)
+    result = trained.run("--kepler-duplicates=run", *arguments)
     assert result.ret == 4
     assert sentence in result.stdout.str() + result.stderr.str()
     assert trained.query("select count(*) as n from runs") == [{"n": 6}]
+
+
+def test_under_workers_the_refusal_is_the_controllers(trained):
+    result = trained.run("--kepler-compare-fail=acuracy:1%", "-n", "1")
+    assert result.ret == 4
+    assert "no metric 'acuracy'" in result.stdout.str() + result.stderr.str()
 
 
 def test_a_tolerance_without_any_baseline_is_a_usage_error(project):
