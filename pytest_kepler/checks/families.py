@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -11,11 +12,12 @@ import numpy as np
 from pytest_kepler import adapters
 from pytest_kepler.adapters import views
 from pytest_kepler.adapters.views import NotApplicable
+from pytest_kepler.checks import codes
 from pytest_kepler.checks.claims import require_one_number
 from pytest_kepler.checks.config import CheckConfig
 from pytest_kepler.checks.running import Outcome, run_family
 from pytest_kepler.errors import KeplerUsageError, nearest
-from pytest_kepler.records import EMPTY
+from pytest_kepler.records import EMPTY, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -29,6 +31,8 @@ BEHAVIOUR_ROWS: Final = 2_000
 ASKED_ROWS: Final = 128
 #: A network is asked about no more rows than fit its view's batch.
 _ASKED_AT_ONCE: Final = views.BATCH_ROWS
+#: How the reason begins where a model raised an error.
+_REFUSAL: Final = "the model's "
 #: Of an error of a model's.
 _MOST_SAID: Final = 200
 _CROSSENTROPIES: Final = {"binary", "categorical", "sparse"}
@@ -204,7 +208,25 @@ def examine_behaviour(  # noqa: PLR0913 - what the public function was given
         procedure,
         None if train is None else lambda: answer_of(train(), rows),
     )
-    return run_family("behaviour", view, config)
+    return _with_refusal(run_family("behaviour", view, config))
+
+
+def _with_refusal(outcome: Outcome) -> Outcome:
+    """Return what was found, and say once why a model could not be asked: silence would pass."""
+    reasons = dict.fromkeys(outcome.not_applicable.values())
+    refusal = next((one for one in reasons if one.startswith(_REFUSAL)), None)
+    if refusal is None:
+        return outcome
+    told = Finding(
+        code=codes.GENERAL,
+        name="model-not-asked",
+        severity="note",
+        message=f"{refusal[0].upper()}{refusal[1:]}.",
+        location="model",
+        fix="Fit the model first, and hand over rows that it can answer.",
+        basis="batch",
+    )
+    return replace(outcome, findings=[*outcome.findings, told])
 
 
 def answer_of(model: Any, rows: Any) -> Array:
@@ -317,9 +339,7 @@ def _ask(model: Any, method: str, X: Any) -> Any:
         return getattr(model, method)(X)
     except Exception as error:
         said = " ".join(str(error).split())[:_MOST_SAID]
-        raise NotApplicable(
-            f"the model's {method} raised {type(error).__name__}: {said}"
-        ) from error
+        raise NotApplicable(f"{_REFUSAL}{method} raised {type(error).__name__}: {said}") from error
 
 
 def _answers_for(known: ModelView, X: Any) -> Callable[[Array], Array]:

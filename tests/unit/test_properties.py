@@ -92,8 +92,8 @@ def test_a_property_that_cannot_be_judged_is_an_error_and_not_silence():
         properties.beats_guessing(SOUND, X[:10], y[:10])
 
 
-def test_a_check_that_crashes_in_a_property_names_itself():
-    with pytest.raises(KeplerUsageError, match="K706 row-order-changes-prediction crashed"):
+def test_a_model_that_cannot_answer_is_named_in_a_property():
+    with pytest.raises(KeplerUsageError, match="K706 could not be judged: the model's predict"):
         properties.ignores_row_order(object(), X)
 
 
