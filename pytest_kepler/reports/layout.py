@@ -73,11 +73,25 @@ def symbols_for(encoding: str) -> Symbols:
 
 
 def encodable(text: str, encoding: str) -> str:
-    """Return `text` with what the encoding lacks replaced by a question mark."""
+    """Return `text` with a question mark for each column of what the encoding lacks.
+
+    No line changes its width by this: what takes no column is left out.
+    """
     try:
-        return text.encode(encoding, "replace").decode(encoding)
+        text.encode(encoding)
     except LookupError:
-        return text.encode("ascii", "replace").decode("ascii")
+        return encodable(text, "ascii")
+    except UnicodeEncodeError:
+        return "".join(_encodable(char, encoding) for char in text)
+    return text
+
+
+def _encodable(char: str, encoding: str) -> str:
+    try:
+        char.encode(encoding)
+    except UnicodeEncodeError:
+        return "?" * _cells_of(char)
+    return char
 
 
 def cells(text: str) -> int:
