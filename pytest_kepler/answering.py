@@ -62,7 +62,7 @@ class Comparing:
     name : str
         Of the baseline.
     entries : tuple of BaselineEntry
-        Empty where there is none of this name.
+        Empty where there is none of this name, or it was not looked for in the journal.
     tolerances : mapping of str to Tolerance
         By metric.
     is_whole : bool
@@ -83,6 +83,7 @@ class SessionAnswer:
     assessments: tuple[Assessment, ...]
     folder: Path
     partial: frozenset[str] = frozenset()
+    comparing: Comparing | None = None
 
     @property
     def thresholds(self) -> tuple[ThresholdOutcome, ...]:
@@ -112,8 +113,6 @@ def find_baseline(
     journal_path: Path,
     name: str,
     tolerances: Mapping[str, Tolerance] = EMPTY,
-    *,
-    is_whole: bool = False,
 ) -> Comparing:
     """Return a baseline: that of ``kepler-baseline.toml`` in a folder, else the journal's.
 
@@ -136,7 +135,7 @@ def find_baseline(
         )
         raise KeplerUsageError(msg)
     require_known(tolerances, entries, name)
-    return Comparing(name, tuple(entries), tolerances, is_whole)
+    return Comparing(name, tuple(entries), tolerances)
 
 
 def answer_session(
@@ -159,6 +158,8 @@ def answer_session(
         gates = journal.gates(session_id)
         notes = journal.notes(run_ids=[run.run_id for run in runs], experiments=experiments)
         decided = journal.decided(experiments) if _any_claim(runs) else []
+        if comparing is not None and not comparing.entries:
+            comparing = replace(comparing, entries=tuple(journal.baseline(comparing.name)))
     partial = _partial(runs)
     assessments = judging.assess(runs, earlier=earlier, partial=partial)
     assessments = _concluded(assessments, comparing, decided, [*earlier, *runs], partial)
@@ -173,7 +174,8 @@ def answer_session(
         notes=_notes(notes),
         vanished=_vanished(assessments, comparing),
     )
-    return SessionAnswer(report, tuple(assessments), journal.folder, frozenset(partial))
+    judged = tuple(assessments)
+    return SessionAnswer(report, judged, journal.folder, frozenset(partial), comparing)
 
 
 @dataclass(frozen=True, slots=True)

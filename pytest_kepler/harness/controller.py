@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_kepler.baseline import BASELINE_FILE, read_baselines
 from pytest_kepler.errors import KeplerError, KeplerUsageError
 from pytest_kepler.harness.actions import Annotations, write_job_summary
 from pytest_kepler.harness.concluding import (
@@ -32,7 +33,7 @@ from pytest_kepler.identity.collector import collector_paused
 from pytest_kepler.spool import Spool, new_id
 
 if TYPE_CHECKING:
-    from pytest_kepler.answering import Comparing, SessionAnswer
+    from pytest_kepler.answering import SessionAnswer
     from pytest_kepler.harness.selection import Selection
     from pytest_kepler.harness.workbench import Workbench
 
@@ -174,32 +175,30 @@ class Controller:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _ingest_and_judge(self, exitstatus: int) -> list[Miss]:
-        from pytest_kepler.answering import Comparing, answer_session, find_baseline
+        from pytest_kepler.answering import Comparing, answer_session
 
         settings = read_settings(self.config)
-        comparing = Comparing(settings.baseline)
         try:
+            comparing = None
             if not settings.smoke:
-                comparing = find_baseline(
-                    self.config.rootpath,
-                    settings.journal,
-                    settings.baseline,
-                    settings.tolerances,
-                    is_whole=self._is_whole,
+                in_file = read_baselines(self.config.rootpath / BASELINE_FILE)
+                entries = tuple(in_file.get(settings.baseline, ()))
+                comparing = Comparing(
+                    settings.baseline, entries, settings.tolerances, self._is_whole
                 )
             self.outcome = answer_session(settings.journal, self.session_id, comparing)
         except KeplerError as error:
             self.troubles.append(str(error))
             return []
         missed = misses(self.outcome)
-        self._record(self.outcome, comparing, int(exitstatus) or int(bool(missed or self._blocked)))
+        self._record(self.outcome, int(exitstatus) or int(bool(missed or self._blocked)))
         if settings.share is not None:
             from pytest_kepler.journal import Journal
 
             self.notices += Journal(settings.journal).sync(settings.share).troubles
         return missed
 
-    def _record(self, outcome: SessionAnswer, comparing: Comparing, status: int) -> None:
+    def _record(self, outcome: SessionAnswer, status: int) -> None:
         """Spool what the session concluded, and its end."""
         from pytest_kepler.journal import last_words
 
@@ -208,7 +207,8 @@ class Controller:
             spool.write(threshold_event(threshold, self.session_id))
         for claim in outcome.claims:
             spool.write(claim_event(claim, self.session_id))
-        if self.config.getoption("kepler_update_baseline"):
+        comparing = outcome.comparing
+        if comparing is not None and self.config.getoption("kepler_update_baseline"):
             try:
                 changed, told = update_baseline(self.config.rootpath, outcome, comparing)
             except KeplerUsageError as error:
