@@ -10,7 +10,9 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 from pytest_kepler import adapters
 from pytest_kepler.errors import ExperimentError
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip(
+    "torch", reason="no part of dev, because its wheel is gigabytes on Linux"
+)
 nn = torch.nn
 data = torch.utils.data
 

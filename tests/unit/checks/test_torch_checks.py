@@ -15,7 +15,9 @@ from pytest_kepler.checks import families
 from pytest_kepler.checks.config import CheckConfig
 from pytest_kepler.errors import KeplerUsageError
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip(
+    "torch", reason="no part of dev, because its wheel is gigabytes on Linux"
+)
 nn, F = torch.nn, torch.nn.functional
 data = torch.utils.data
 

@@ -106,8 +106,9 @@ def test_without_its_library_the_sentence_says_what_to_install(tmp_path, monkeyp
 
 
 @pytest.fixture(params=["files", "sqlite"])
-def mlflow_store(request, tmp_path):
+def mlflow_store(request, tmp_path, monkeypatch):
     pytest.importorskip("mlflow")
+    monkeypatch.chdir(tmp_path)  # a database keeps its artefacts in ./mlruns
     target = tmp_path / ("runs" if request.param == "files" else "mlflow.db")
     return str(target) if request.param == "files" else f"sqlite:///{target}"
 
