@@ -36,6 +36,11 @@ class ExperimentError(KeplerError):
     """A wrong use of the `experiment` fixture inside a test."""
 
 
+def first_line_of(error: BaseException) -> str:
+    """Return the first line of an error's message, or its class where it has none."""
+    return str(error).strip().partition("\n")[0].rstrip() or type(error).__name__
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return a sentence that leads from `name` to what is known.
 

@@ -159,15 +159,8 @@ def _checked_out(session: Mapping[str, Any], folder: Path, remarks: list[str]) -
 def _apply(tree: Path, diff: str, remarks: list[str]) -> None:
     if not diff.strip():
         return
-    done = subprocess.run(
-        ["git", "apply", "--whitespace=nowarn", "-"],  # noqa: S607  # git, wherever it is
-        cwd=tree,
-        input=diff if diff.endswith("\n") else f"{diff}\n",
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
+    whole = diff if diff.endswith("\n") else f"{diff}\n"
+    if _git(tree, "apply", "--whitespace=nowarn", "-", given=whole).returncode:
         remarks.append("its uncommitted changes were not kept whole and are not applied")
 
 
@@ -187,10 +180,13 @@ def _link_untracked(root: Path, tree: Path) -> None:
             target.symlink_to(root / place)
 
 
-def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def _git(
+    folder: Path, *arguments: str, given: str | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(  # noqa: S603  # arguments of our own
         ["git", *arguments],  # noqa: S607  # git, wherever it is
         cwd=folder,
+        input=given,
         capture_output=True,
         text=True,
         check=False,

@@ -6,6 +6,7 @@ consumes what can be read once, and never imports a library to find out what it 
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_kepler.errors import first_line_of
 from pytest_kepler.records import EMPTY
 
 if TYPE_CHECKING:
@@ -38,6 +40,17 @@ _MATRIX_RANK = 2
 
 class NotApplicable(Exception):  # noqa: N818 - the third outcome of a check, not an error
     """A check lacks what it needs; the message says what, in a few words."""
+
+
+@contextlib.contextmanager
+def quiet_failures(what: str = "the model cannot be called on the first rows") -> Iterator[None]:
+    """Turn whatever goes wrong inside into `NotApplicable`, with the first line of its message."""
+    try:
+        yield
+    except NotApplicable:
+        raise
+    except Exception as error:
+        raise NotApplicable(f"{what}: {first_line_of(error)}") from error
 
 
 # --- Columns and blocks -------------------------------------------------------------------

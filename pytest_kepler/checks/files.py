@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pytest_kepler.checks.families import examine_data
 from pytest_kepler.checks.predicates import plural
-from pytest_kepler.errors import KeplerUsageError, nearest
+from pytest_kepler.errors import KeplerUsageError, first_line_of, nearest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,8 +102,8 @@ def read_table(path: Path) -> Any:
             return _read(library, path, is_parquet=suffix in _PARQUET)
     except Exception as error:
         # The libraries raise errors of their own, and those of the parsers below them.
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise KeplerUsageError(f"{path} cannot be read as a table: {reason}") from error
+        msg = f"{path} cannot be read as a table: {first_line_of(error)}"
+        raise KeplerUsageError(msg) from error
 
 
 def _read(library: Any, path: Path, *, is_parquet: bool) -> Any:

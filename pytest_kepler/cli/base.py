@@ -81,6 +81,11 @@ class Commands:
         return command
 
 
+def growing(options: argparse.Namespace) -> Journal:
+    """Return the journal that grows; unlike one that is asked, it need not be there."""
+    return Journal(find_journal(Path.cwd(), None, options.journal))
+
+
 def path_of(options: argparse.Namespace) -> Path:
     """Return the journal that a command is about.
 
@@ -89,11 +94,11 @@ def path_of(options: argparse.Namespace) -> Path:
     KeplerUsageError
         If one was named and is not there.
     """
-    path = find_journal(Path.cwd(), None, options.journal)
-    if options.journal and not Journal(path).exists():
-        msg = f"There is no journal at {path}."
+    journal = growing(options)
+    if options.journal and not journal.exists():
+        msg = f"There is no journal at {journal.path}."
         raise KeplerUsageError(msg)
-    return path
+    return journal.path
 
 
 def opened(options: argparse.Namespace) -> Journal:

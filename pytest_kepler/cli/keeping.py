@@ -7,8 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_kepler.cli.base import FAILED, opened, path_of, tell
-from pytest_kepler.journal import Journal, find_journal
+from pytest_kepler.cli.base import FAILED, growing, opened, path_of, tell
+from pytest_kepler.journal import Journal
 from pytest_kepler.journal.moving import FORMS
 
 if TYPE_CHECKING:
@@ -66,14 +66,9 @@ def add_to(commands: Commands) -> None:
     )
 
 
-def _growing(options: argparse.Namespace) -> Journal:
-    """Return the journal that grows; unlike one that is asked, it need not be there."""
-    return Journal(find_journal(Path.cwd(), None, options.journal))
-
-
 def merge(options: argparse.Namespace) -> int:
     """Merge other journals into this one."""
-    journal = _growing(options)
+    journal = growing(options)
     merged = journal.merge(options.journals)
     return tell("\n".join([*map(_told, merged), f"All of it is in {journal.path}."]))
 
@@ -89,7 +84,7 @@ def export(options: argparse.Namespace) -> int:
 
 def import_(options: argparse.Namespace) -> int:
     """Import what was exported."""
-    journal = _growing(options)
+    journal = growing(options)
     if options.format in _STORES:
         return tell(
             _told_store(journal.import_from(options.format, options.source), options.source)

@@ -7,9 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_kepler.cli.base import FAILED, tell
+from pytest_kepler.cli.base import FAILED, growing, tell
 from pytest_kepler.errors import KeplerUsageError
-from pytest_kepler.journal import Journal, find_journal
 
 if TYPE_CHECKING:
     import argparse
@@ -32,7 +31,7 @@ def add_to(commands: Commands) -> None:
 
 def sync(options: argparse.Namespace) -> int:
     """Publish and take in."""
-    journal = Journal(find_journal(Path.cwd(), None, options.journal))
+    journal = growing(options)
     share = options.share.expanduser().absolute() if options.share else journal.share
     if share is None:
         msg = (

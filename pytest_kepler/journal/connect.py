@@ -8,7 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
-from pytest_kepler.errors import JournalError
+from pytest_kepler.errors import JournalError, first_line_of
 from pytest_kepler.journal import lock, migrate
 from pytest_kepler.journal.place import cannot
 
@@ -170,21 +170,19 @@ def verify(place: Place) -> None:
 
 def damaged(place: Place, error: Exception) -> JournalError:
     """Return the error that says that the file cannot be read, and what to do."""
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     return JournalError(
-        f"The journal {place.file} is damaged and was not written to ({reason}). Move it away, or "
-        f"put a copy of it back; a new one is made by the next session. The spools in "
-        f"{place.spool} keep every run that is not yet in it."
+        f"The journal {place.file} is damaged and was not written to ({first_line_of(error)}). "
+        f"Move it away, or put a copy of it back; a new one is made by the next session. The "
+        f"spools in {place.spool} keep every run that is not yet in it."
     )
 
 
 def write_failed(place: Place, error: Exception) -> JournalError:
     """Return the error that says that an ingest was undone, and what to do."""
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     return JournalError(
-        f"The journal {place.file} cannot be written ({reason}). Nothing is lost: the spools in "
-        f"{place.spool} keep the runs. Free some space or give the permission, then run "
-        f"`kepler report`."
+        f"The journal {place.file} cannot be written ({first_line_of(error)}). Nothing is lost: "
+        f"the spools in {place.spool} keep the runs. Free some space or give the permission, then "
+        f"run `kepler report`."
     )
 
 
@@ -275,7 +273,7 @@ def _open(place: Place, config: Settings, *, writing: bool = False) -> DuckDBPyC
             if time.monotonic() > deadline:
                 msg = (
                     f"Another program holds the journal {place.file} open: "
-                    f"{str(error).splitlines()[0]} Close it there and try again."
+                    f"{first_line_of(error)} Close it there and try again."
                 )
                 raise JournalError(msg) from error
             time.sleep(0.05)

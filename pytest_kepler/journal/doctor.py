@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pytest_kepler.errors import JournalError
 from pytest_kepler.journal import connect, lock, rescue, sharing
 from pytest_kepler.journal.ingest import ingest
-from pytest_kepler.journal.lock import try_lock
+from pytest_kepler.journal.lock import is_abandoned
 from pytest_kepler.journal.merging import digest, is_inside
 from pytest_kepler.journal.place import cannot, is_last_words
 
@@ -114,7 +113,7 @@ def _cause(error: BaseException) -> str:
 
 def _spools(place: Place, *, repair: bool) -> Iterator[Ailment]:
     """Yield the spools of processes that are gone, and the lines that could not be read."""
-    left = [spool for spool in place.spools() if not is_last_words(spool) and _is_abandoned(spool)]
+    left = [spool for spool in place.spools() if not is_last_words(spool) and is_abandoned(spool)]
     if left:
         cure = "take them into the journal"
         message = f"{len(left)} spool(s) of processes that are gone wait in {place.spool}"
@@ -132,14 +131,6 @@ def _spools(place: Place, *, repair: bool) -> Iterator[Ailment]:
             f"{len(aside)} line(s) or file(s) could not be read and are kept in "
             f"{place.quarantine}: {_named(aside)}",
         )
-
-
-def _is_abandoned(spool: Path) -> bool:
-    held = try_lock(spool)
-    if held is None:
-        return False
-    os.close(held)
-    return True
 
 
 def _entries(folder: Path, suffix: str) -> list[str]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pytest_kepler.journal import connect
 from pytest_kepler.journal.ingest import ingest
-from pytest_kepler.journal.place import cannot
+from pytest_kepler.journal.place import remove
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,13 +46,7 @@ class Rubbish:
         JournalError
             If the operating system refuses.
         """
-        try:
-            if self.path.is_dir():
-                shutil.rmtree(self.path)
-            else:
-                self.path.unlink(missing_ok=True)
-        except OSError as error:
-            raise cannot("remove", self.path, error) from error
+        remove(self.path)
 
 
 def find(place: Place) -> list[Rubbish]:

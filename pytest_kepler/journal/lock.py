@@ -144,3 +144,12 @@ def try_lock(path: os.PathLike[str]) -> int | None:
         os.close(descriptor)
         return None
     return descriptor
+
+
+def is_abandoned(path: os.PathLike[str]) -> bool:
+    """Tell whether the writer of a file is gone."""
+    held = try_lock(path)
+    if held is None:
+        return False
+    os.close(held)
+    return True

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from pytest_kepler.errors import JournalError, QueryError
+from pytest_kepler.errors import JournalError, QueryError, first_line_of
 from pytest_kepler.journal import connect, copying, lock, migrate
 from pytest_kepler.journal.merging import Merged, derive, merge
 from pytest_kepler.journal.place import Place, cannot
@@ -76,7 +76,7 @@ def _write(db: DuckDBPyConnection, folder: Path, form: Form) -> list[Path]:
         (folder / _TABLES).mkdir()
         copying.write_tables(db, folder / _TABLES)
     except duckdb.Error as error:
-        msg = f"The export cannot be written ({str(error).splitlines()[0]})."
+        msg = f"The export cannot be written ({first_line_of(error)})."
         raise JournalError(msg) from error
     migrations = [
         name for (name,) in db.execute("SELECT name FROM migration ORDER BY name").fetchall()
@@ -150,6 +150,6 @@ def _build(folder: Path, place: Place) -> Path:
             derive(db)
     except duckdb.Error as error:
         shutil.rmtree(home, ignore_errors=True)
-        msg = f"The export in {folder} cannot be read ({str(error).splitlines()[0]})."
+        msg = f"The export in {folder} cannot be read ({first_line_of(error)})."
         raise JournalError(msg) from error
     return file

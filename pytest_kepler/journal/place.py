@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -110,6 +111,23 @@ def cannot(verb: str, path: Path, error: OSError) -> JournalError:
         errno.EEXIST: "Move the file that is in its way, or choose another with --kepler-journal",
     }.get(error.errno or 0, "Choose another place with --kepler-journal")
     return JournalError(f"Cannot {verb} {path}: {error.strerror}. {advice}.")
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder with all that is in it.
+
+    Raises
+    ------
+    JournalError
+        If the operating system refuses.
+    """
+    try:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise cannot("remove", path, error) from error
 
 
 def find_journal(start: Path, rootdir: Path | None = None, configured: str | None = None) -> Path:

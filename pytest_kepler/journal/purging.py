@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import re
-import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pytest_kepler.errors import JournalError
+from pytest_kepler.errors import JournalError, first_line_of
 from pytest_kepler.journal import connect, copying, lock, rescue, state
-from pytest_kepler.journal.place import cannot
+from pytest_kepler.journal.place import cannot, remove
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -86,7 +85,7 @@ def purge(place: Place, run_ids: Collection[str]) -> Purged:
             offsets = state.taken(db)
         copies = [copy for copy in rescue.copies(place) if _purge_copy(copy, doomed, place)]
         for file in files:
-            _remove(file)
+            remove(file)
         _replace(place.file, scratch, place)
         state.keep(place, offsets)
     return Purged(tuple(doomed), len(files), tuple(copies))
@@ -224,10 +223,9 @@ def _purge_copy(copy: Path, doomed: list[str], place: Place) -> bool:
                     return False
                 _write_the_rest(db, _doomed(db, doomed), scratch)
         except duckdb.Error as error:
-            reason = str(error).splitlines()[0]
             msg = (
-                f"The copy {copy} cannot be read ({reason}), so nobody knows whether the runs are "
-                f"in it. Nothing was purged; move the copy away and repeat."
+                f"The copy {copy} cannot be read ({first_line_of(error)}), so nobody knows "
+                f"whether the runs are in it. Nothing was purged; move the copy away and repeat."
             )
             raise JournalError(msg) from error
         _replace(copy, scratch, place)
@@ -242,16 +240,6 @@ def _replace(file: Path, scratch: Path, place: Place) -> None:
         draft.replace(file)
     except OSError as error:
         raise cannot("replace", place.file, error) from error
-
-
-def _remove(file: Path) -> None:
-    try:
-        if file.is_dir():
-            shutil.rmtree(file)
-        else:
-            file.unlink(missing_ok=True)
-    except OSError as error:
-        raise cannot("remove", file, error) from error
 
 
 @contextlib.contextmanager

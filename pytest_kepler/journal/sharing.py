@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Final
 from pytest_kepler.errors import JournalError
 from pytest_kepler.journal import connect
 from pytest_kepler.journal.ingest import ingest
-from pytest_kepler.journal.lock import try_lock
+from pytest_kepler.journal.lock import is_abandoned
 from pytest_kepler.journal.merging import is_inside, merge
 from pytest_kepler.journal.place import Place, cannot
 from pytest_kepler.journal.purging import SHOWN_DIGITS
@@ -158,7 +158,7 @@ def _publish(place: Place, share: Path) -> int:
     published = 0
     with _one_at_a_time(place):
         for name, spools in _groups(place).items():
-            if all(_is_over(spool) for spool in spools):
+            if all(is_abandoned(spool) for spool in spools):
                 published += _publish_one(place, share, name, spools)
                 for spool in spools:
                     spool.unlink(missing_ok=True)
@@ -174,14 +174,6 @@ def _groups(place: Place) -> dict[str, list[Path]]:
         is_session = len(first) == _ID_DIGITS
         groups.setdefault(first if is_session else spool.stem, []).append(spool)
     return groups
-
-
-def _is_over(spool: Path) -> bool:
-    held = try_lock(spool)
-    if held is None:
-        return False
-    os.close(held)
-    return True
 
 
 def _publish_one(place: Place, share: Path, name: str, spools: Iterable[Path]) -> int:

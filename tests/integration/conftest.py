@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import textwrap
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 DATA = """
     import numpy as np
@@ -112,6 +117,12 @@ class Project:
         """Run pytest in a process of its own, as a user does."""
         return self.pytester.runpytest_subprocess(*args)
 
+    def kepler(self, *args: str, folder: str = ".") -> subprocess.CompletedProcess[str]:
+        """Run the command `kepler` in a process of its own, in the project or a folder of it."""
+        command = [sys.executable, "-m", "pytest_kepler.cli", *args]
+        home = self.path / folder
+        return subprocess.run(command, cwd=home, capture_output=True, text=True, check=False)
+
     def query(self, sql: str) -> list[dict[str, Any]]:
         result = self.run("--kepler-query", sql, "--kepler-format", "json")
         assert result.ret == 0, result.stdout.str() + result.stderr.str()
@@ -125,6 +136,14 @@ class Project:
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
     return Project(pytester, monkeypatch)
+
+
+@pytest.fixture
+def kepler(project: Project) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The command, in the standard project, which was run once."""
+    project.standard()
+    project.run()
+    return project.kepler
 
 
 def plain(result: pytest.RunResult) -> str:

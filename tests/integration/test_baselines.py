@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import tomllib
 import xml.etree.ElementTree as ET
 
@@ -200,30 +198,20 @@ def test_a_tolerance_without_any_baseline_is_a_usage_error(project):
     assert not (project.path / ".kepler").exists()
 
 
-def kepler(project, *arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "pytest_kepler.cli", *arguments],
-        cwd=project.path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def test_the_gate_judges_the_whole_of_a_merged_journal(trained):
     trained.replace("helpers.py", "BASE = 0.90", "BASE = 0.80")
     for C in (1, 2):
         job = f"job{C}.duckdb"
         assert trained.run(f"--kepler-journal={job}", "-k", f"test_fit and {C}-").ret == 0
-    merged = kepler(trained, "merge", "job1.duckdb", "job2.duckdb", "--journal", "all.duckdb")
+    merged = trained.kepler("merge", "job1.duckdb", "job2.duckdb", "--journal", "all.duckdb")
     assert merged.returncode == 0, merged.stderr
-    decided = kepler(trained, "gate", "--journal", "all.duckdb", "--compare-fail", "accuracy:1%")
+    decided = trained.kepler("gate", "--journal", "all.duckdb", "--compare-fail", "accuracy:1%")
     assert decided.returncode == 1, decided.stderr
     assert "gate failed: 6 runs" in decided.stdout
     assert "worse by 0.1" in decided.stdout
-    fine = kepler(trained, "gate", "--journal", "all.duckdb", "--compare-fail", "accuracy:20%")
+    fine = trained.kepler("gate", "--journal", "all.duckdb", "--compare-fail", "accuracy:20%")
     assert (fine.returncode, fine.stdout.splitlines()[-1]) == (0, "gate passed: 6 runs")
-    wrong = kepler(trained, "gate", "--journal", "all.duckdb", "--compare-fail", "accuracy:x")
+    wrong = trained.kepler("gate", "--journal", "all.duckdb", "--compare-fail", "accuracy:x")
     assert (wrong.returncode, wrong.stdout) == (4, "")
     assert "is no tolerance" in wrong.stderr
 
@@ -233,17 +221,17 @@ def test_the_gate_fails_on_runs_that_did_not_pass_and_speaks_markdown_and_json(
 ):
     trained.replace("helpers.py", "return BASE", "assert C == 2 or seed < 2\n    return BASE")
     assert trained.run().ret == 1
-    decided = kepler(trained, "gate", "--format", "markdown")
+    decided = trained.kepler("gate", "--format", "markdown")
     assert decided.returncode == 1
     assert "**Gate failed**:\n- 1 run failed\n" in decided.stdout
     summary = trained.path / "summary.md"
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
-    written = kepler(trained, "gate", "--markdown", "gate.md")
+    written = trained.kepler("gate", "--markdown", "gate.md")
     assert written.stdout.endswith("gate failed: 12 runs\n  1 run failed\n")
     text = (trained.path / "gate.md").read_text(encoding="utf-8")
     assert text == summary.read_text(encoding="utf-8").removesuffix("\n")
     assert text == decided.stdout
-    told = json.loads(kepler(trained, "gate", "--format", "json").stdout)
+    told = json.loads(trained.kepler("gate", "--format", "json").stdout)
     assert told["experiments"][0]["comparisons"][0]["metric"] == "accuracy"
 
 

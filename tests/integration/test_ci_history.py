@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.loading import load
 
 SCRIPT = Path(__file__).parents[1] / "history" / "run.py"
 
 
 @pytest.fixture(scope="module")
 def said(tmp_path_factory):
-    spec = importlib.util.spec_from_file_location("kepler_history", SCRIPT)
-    history = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = history
-    spec.loader.exec_module(history)
-    found = history.history(tmp_path_factory.mktemp("history"))
+    found = load("kepler_history", SCRIPT).history(tmp_path_factory.mktemp("history"))
     return {one.title.partition(":")[0]: one for one in found}
 
 

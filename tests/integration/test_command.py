@@ -3,27 +3,8 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import pytest
-
-
-@pytest.fixture
-def kepler(project):
-    project.standard()
-    project.run()
-
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "pytest_kepler.cli", *arguments],
-            cwd=project.path,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    return run
 
 
 def test_the_report_names_the_experiment_its_hypothesis_and_its_best(kepler, project):
@@ -135,15 +116,9 @@ def test_a_journal_that_is_not_there_reads_as_empty(project):
 
 
 def test_the_journal_is_found_from_a_folder_below(kepler, project):
-    below = project.path / "sub" / "deeper"
-    below.mkdir(parents=True)
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest_kepler.cli", "report"],
-        cwd=below,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    (project.path / "sub" / "deeper").mkdir(parents=True)
+    done = kepler("report", folder="sub/deeper")
+    assert done.returncode == 0, done.stderr
     assert "test_fit" in done.stdout
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+from tests.loading import load
 
 CORPUS = Path(__file__).parents[1] / "corpus" / "run.py"
 
@@ -32,11 +32,7 @@ SAMPLE = [
 
 @pytest.fixture(scope="module")
 def corpus():
-    spec = importlib.util.spec_from_file_location("kepler_corpus", CORPUS)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["kepler_corpus"] = module
-    spec.loader.exec_module(module)
-    return module
+    return load("kepler_corpus", CORPUS)
 
 
 @pytest.fixture(scope="module")

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.loading import load
+
 CROWD = Path(__file__).parents[1] / "kills" / "crowd.py"
 
 
 @pytest.fixture
 def crowd():
-    spec = importlib.util.spec_from_file_location("kills_crowd", CROWD)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["kills_crowd"] = module
-    spec.loader.exec_module(module)
-    yield module
+    yield load("kills_crowd", CROWD)
     del sys.modules["kills_crowd"]
 
 

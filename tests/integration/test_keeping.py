@@ -2,28 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
-import pytest
-
-
-@pytest.fixture
-def kepler(project):
-    project.standard()
-    project.run()
-
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "pytest_kepler.cli", *arguments],
-            cwd=project.path,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    return run
-
 
 def best(project) -> dict:
     (row,) = project.query(

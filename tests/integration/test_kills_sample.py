@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import random
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.loading import load
+
 RUN = Path(__file__).parents[1] / "kills" / "run.py"
 
 
 @pytest.fixture(scope="module")
 def kills():
-    spec = importlib.util.spec_from_file_location("kills_run", RUN)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["kills_run"] = module
-    spec.loader.exec_module(module)
-    yield module
+    yield load("kills_run", RUN)
     del sys.modules["kills_run"]
 
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.loading import load
+
 MATRIX = Path(__file__).parents[1] / "matrix" / "run.py"
 
-_spec = importlib.util.spec_from_file_location("kepler_matrix", MATRIX)
-matrix = importlib.util.module_from_spec(_spec)
-sys.modules["kepler_matrix"] = matrix
-_spec.loader.exec_module(matrix)
+matrix = load("kepler_matrix", MATRIX)
 
 SAMPLE = [
     "by an alias",

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.loading import load
+
 RUN = Path(__file__).parents[1] / "neighbours" / "run.py"
 
-_spec = importlib.util.spec_from_file_location("kepler_neighbours", RUN)
-neighbours = importlib.util.module_from_spec(_spec)
-sys.modules["kepler_neighbours"] = neighbours
-_spec.loader.exec_module(neighbours)
+neighbours = load("kepler_neighbours", RUN)
 
 SAMPLE = [
     "numpy.ma.tests.test_mrecords",

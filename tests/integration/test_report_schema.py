@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import jsonschema
@@ -59,14 +57,7 @@ def reports(project):
         text = project.run("--kepler-format=json", *arguments).stdout.str()
         told.append(json.JSONDecoder().raw_decode(text[text.index('{\n  "kind"') :])[0])
     told.append(json.loads(project.run("--kepler-report", "--kepler-format=json").stdout.str()))
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest_kepler.cli", "gate", "--format", "json"],
-        cwd=project.path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return [*told, json.loads(done.stdout)]
+    return [*told, json.loads(project.kepler("gate", "--format", "json").stdout)]
 
 
 def test_reports_have_what_the_schema_says_and_nothing_else(reports):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 
 import pytest
 
@@ -27,16 +26,6 @@ def git(project, *arguments):
         cwd=project.path,
         check=True,
         capture_output=True,
-    )
-
-
-def reproduce(project, run):
-    return subprocess.run(
-        [sys.executable, "-m", "pytest_kepler.cli", "reproduce", run],
-        cwd=project.path,
-        capture_output=True,
-        text=True,
-        check=False,
     )
 
 
@@ -64,7 +53,7 @@ def test_a_run_is_the_same_from_its_own_commit_whatever_came_after(committed):
     run = run_of(committed, 10)
     committed.write("helpers.py", "def score(C):\n    return 0.1\n")
     git(committed, "commit", "-aqm", "second")
-    done = reproduce(committed, run[:8])
+    done = committed.kepler("reproduce", run[:8])
     assert done.returncode == 0, done.stdout + done.stderr
     assert "reproduced: 2 metrics are the same to the last digit" in done.stdout
     assert committed.query("select count(*) as n from runs") == [{"n": 2}]
@@ -76,7 +65,7 @@ def test_uncommitted_changes_are_brought_back(committed):
     committed.run("-k", "10")
     (row,) = committed.query("select run_id from runs where metrics.accuracy > 0.85")
     git(committed, "checkout", "-q", "helpers.py")
-    done = reproduce(committed, row["run_id"])
+    done = committed.kepler("reproduce", row["run_id"])
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -87,7 +76,7 @@ def test_a_run_that_is_random_is_found(committed):
     (row,) = committed.query(
         "select run_id from runs where params->>'C' = '10' order by started_at desc limit 1"
     )
-    done = reproduce(committed, row["run_id"])
+    done = committed.kepler("reproduce", row["run_id"])
     assert done.returncode == 1, done.stdout + done.stderr
     assert "not reproduced: 1 of 2 metrics differ" in done.stdout
     assert "something is random" in done.stdout
@@ -95,13 +84,13 @@ def test_a_run_that_is_random_is_found(committed):
 
 def test_other_data_is_named(committed):
     committed.write("data/values.txt", "1\n3\n")
-    done = reproduce(committed, run_of(committed, 1))
+    done = committed.kepler("reproduce", run_of(committed, 1))
     assert done.returncode == 1
     assert "mean" in done.stdout
 
 
 def test_what_cannot_be_reproduced_is_said(committed):
-    missing = reproduce(committed, "ffffffff")
+    missing = committed.kepler("reproduce", "ffffffff")
     assert missing.returncode == 4
     run = run_of(committed, 1)
     git(committed, "checkout", "-q", "--orphan", "other")
@@ -109,6 +98,6 @@ def test_what_cannot_be_reproduced_is_said(committed):
     git(committed, "branch", "-D", "first")
     git(committed, "reflog", "expire", "--expire=now", "--all")
     git(committed, "gc", "-q", "--prune=now")
-    gone = reproduce(committed, run)
+    gone = committed.kepler("reproduce", run)
     assert gone.returncode == 4
     assert "is not in this repository" in gone.stderr

@@ -303,14 +303,10 @@ def test_the_journal_says_what_was_used(pair):
 
 
 def test_kepler_why_says_that_a_producer_would_run_first(pair, monkeypatch):
-    import subprocess
-    import sys
-
     def why() -> str:
-        command = [sys.executable, "-m", "pytest_kepler.cli", "why", "test_pair.py::test_tune"]
-        return subprocess.run(
-            command, cwd=pair.path, capture_output=True, text=True, check=True
-        ).stdout
+        told = pair.kepler("why", "test_pair.py::test_tune")
+        assert told.returncode == 0, told.stderr
+        return told.stdout
 
     assert "it uses test_pair.py::test_pretrain, which would run before it" in why()
     pair.run()

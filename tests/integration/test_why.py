@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import pytest
 
@@ -25,13 +23,8 @@ def depth():
 NODE = "test_train.py::test_fit[1-0]"
 
 
-def why(project, *arguments):
-    command = [sys.executable, "-m", "pytest_kepler.cli", "why", *arguments]
-    return subprocess.run(command, cwd=project.path, capture_output=True, text=True, check=False)
-
-
 def told(project, node=NODE):
-    (found,) = json.loads(why(project, node, "--format", "json").stdout)
+    (found,) = json.loads(project.kepler("why", node, "--format", "json").stdout)
     return found
 
 
@@ -64,7 +57,7 @@ def test_changed_code_is_shown_as_a_diff(lab):
     assert (difference["kind"], difference["name"]) == ("code", "helpers.score")
     assert "-    return 0.5 + FACTOR * C / 10" in difference["diff"]
     assert "+    return 0.6 + FACTOR * C / 10" in difference["diff"]
-    text = why(lab, NODE).stdout
+    text = lab.kepler("why", NODE).stdout
     assert "  code helpers.score\n" in text
     assert "    +    return 0.6 + FACTOR * C / 10\n" in text
 
@@ -94,7 +87,7 @@ def test_asking_runs_nothing_and_leaves_nothing_in_the_journal(lab):
     lab.write("conftest.py", (lab.path / "conftest.py").read_text().replace("return 3", "return 5"))
     lab.replace("test_train.py", "assert X.shape", "open('gate', 'w'); assert X.shape")
     lab.replace("test_train.py", 'print("TRAINED", C, seed)', "open('body', 'w')")
-    assert why(lab, "test_train.py").returncode == 0
+    assert lab.kepler("why", "test_train.py").returncode == 0
     assert not (lab.path / "gate").exists()
     assert not (lab.path / "body").exists()
     assert not (lab.path / ".kepler" / "journal.duckdb").exists()
@@ -121,7 +114,7 @@ def test_an_experiment_that_nothing_guards_says_so(lab):
     ],
 )
 def test_what_is_no_experiment_is_a_usage_error(lab, node, sentence):
-    found = why(lab, node)
+    found = lab.kepler("why", node)
     assert found.returncode == 4
     assert sentence in found.stderr
     assert "Traceback" not in found.stderr

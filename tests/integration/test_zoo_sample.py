@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import sys
 import warnings
 from pathlib import Path
 
 import pytest
+
+from tests.loading import load
 
 ZOO = Path(__file__).parents[1] / "zoo"
 
@@ -46,15 +48,6 @@ FAULTY = [
 ]
 
 
-def module(name):
-    spec = importlib.util.spec_from_file_location(f"kepler_zoo_{name}", ZOO / f"{name}.py")
-    found = importlib.util.module_from_spec(spec)
-    # Dataclasses look their module up.
-    sys.modules[spec.name] = found
-    spec.loader.exec_module(found)
-    return found
-
-
 @pytest.fixture(scope="module")
 def zoo():
     with warnings.catch_warnings():
@@ -64,7 +57,7 @@ def zoo():
         before = list(sys.path)
         sys.path.insert(0, str(ZOO))
         try:
-            run = module("run")
+            run = load("kepler_zoo_run", ZOO / "run.py")
             importlib.import_module("torch_faults")
             yield run, sys.modules["faults"]
         finally:

@@ -35,6 +35,7 @@ from pytest_kepler.adapters.views import (
     is_dataset,
     is_frame,
     is_series,
+    quiet_failures,
     read_blocks,
     take_rows,
 )
@@ -274,7 +275,7 @@ class KerasView(ModelView):
         if any(getattr(layer, "stateful", False) for layer in self.model.layers):
             raise NotApplicable("a stateful network would be changed by a forward pass")
         model = self._built
-        with untouched_globals(), _untouched_seeds(model, self.seed_shift), _quiet_failures():
+        with untouched_globals(), _untouched_seeds(model, self.seed_shift), quiet_failures():
             found = model(_tensors(self._batch), training=False)
         if isinstance(found, Mapping):
             found = list(found.values())
@@ -333,7 +334,7 @@ class KerasView(ModelView):
         cells = sum(int(np.prod([size or 128 for size in one.shape[1:]])) for one in tensors)
         if cells * BATCH_ROWS > _SIGNAL_CELLS:
             raise NotApplicable("its layers are too large to be looked at")
-        with untouched_globals(), _untouched_seeds(model), _quiet_failures():
+        with untouched_globals(), _untouched_seeds(model), quiet_failures():
             inside = keras.Model(model.inputs, tensors)
             found = inside(_tensors(self._batch_as_inputs()), training=False)
         return _arrays(found)
@@ -407,7 +408,7 @@ class KerasView(ModelView):
         true = as_array(picked(labels, slice(len(outputs))))
         if true.shape == outputs.shape or true.size != outputs.size:
             return None
-        with untouched_globals(), _quiet_failures("the loss cannot be called"):
+        with untouched_globals(), quiet_failures("the loss cannot be called"):
             is_paired = probing.compares_each_with_each(
                 lambda ours, theirs: float(_to_numpy(loss(_tensors(theirs), _tensors(ours)))),
                 outputs,
@@ -422,7 +423,7 @@ class KerasView(ModelView):
         self._require_usual_training()
         model = self._built
         benches.require_size(model, max_parameters)
-        quietly = _quiet_failures("the probe did not run")
+        quietly = quiet_failures("the probe did not run")
         with untouched_globals(), _untouched_seeds(model), quietly:
             X, labels = self._rows_for_probe(labels)
             clone = self._compiled_clone(X)
@@ -497,7 +498,7 @@ class KerasView(ModelView):
         keras = sys.modules["keras"]
         entry = _input_tensors(layer.output._keras_history)  # noqa: SLF001
         model = self._built
-        with untouched_globals(), _untouched_seeds(model), _quiet_failures():
+        with untouched_globals(), _untouched_seeds(model), quiet_failures():
             before = keras.Model(model.inputs, entry[0])
             x = before(_tensors(self._batch_as_inputs()), training=False)
             return _linear_part(layer, x)
@@ -600,20 +601,6 @@ def _untouched_seeds(model: Any, shift: int = 0) -> Iterator[None]:
     finally:
         for seed, value in zip(seeds, before, strict=True):
             seed.assign(value)
-
-
-@contextlib.contextmanager
-def _quiet_failures(
-    what: str = "the model cannot be called on the first rows",
-) -> Iterator[None]:
-    try:
-        yield
-    except NotApplicable:
-        raise
-    except Exception as error:
-        summary = str(error).strip().splitlines()
-        first = summary[0] if summary else type(error).__name__
-        raise NotApplicable(f"{what}: {first}") from error
 
 
 # --- Cloning ------------------------------------------------------------------------------

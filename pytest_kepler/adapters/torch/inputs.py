@@ -159,19 +159,6 @@ def untouched_globals() -> Iterator[None]:
             torch.cuda.set_rng_state_all(cuda)
 
 
-@contextlib.contextmanager
-def quiet_failures(what: str = "the model cannot be called on the first rows") -> Iterator[None]:
-    """Turn whatever goes wrong inside into `NotApplicable`, with the first line of its message."""
-    try:
-        yield
-    except NotApplicable:
-        raise
-    except Exception as error:
-        summary = str(error).strip().splitlines()
-        first = summary[0] if summary else type(error).__name__
-        raise NotApplicable(f"{what}: {first}") from error
-
-
 def is_loaded() -> bool:
     """Tell whether torch was imported."""
     return hasattr(sys.modules.get("torch"), "nn")

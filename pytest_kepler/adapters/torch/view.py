@@ -22,7 +22,6 @@ from pytest_kepler.adapters.torch.inputs import (
     flat,
     is_loaded,
     place_of,
-    quiet_failures,
     read_loader,
     rows_of,
     tensors,
@@ -46,6 +45,7 @@ from pytest_kepler.adapters.views import (
     Probe,
     is_loader,
     is_tensor,
+    quiet_failures,
     read_blocks,
 )
 from pytest_kepler.errors import KeplerUsageError, nearest

@@ -15,6 +15,7 @@ import pytest
 from pytest_kepler.errors import UnreadableValueError
 from pytest_kepler.identity.closure import CodePrint, CodeReader, difference
 from pytest_kepler.identity.constants import builtin_fingerprint
+from tests.loading import load
 
 PROJECT = {
     "test_project.py": '''
@@ -873,8 +874,8 @@ def test_a_class_of_one_of_two_modules_of_one_name_counts_by_its_own_text(tmp_pa
     for number, layers in enumerate(("[object]", "[object]", "[object, object]")):
         first = write_text(tmp_path / f"a{number}/twin.py", text.replace("[object]", layers))
         other = write_text(tmp_path / f"b{number}/twin.py", "OTHER = 1\n")
-        net = load_as("twin", first).Net
-        load_as("twin", other)  # pytest does so with conftest files
+        net = load("twin", first).Net
+        load("twin", other)  # pytest does so with conftest files
         hashes.append(CodeReader(tmp_path).of(net.build, cls=net).hash)
     del sys.modules["twin"]
     assert hashes[0] == hashes[1] != hashes[2]
@@ -884,13 +885,6 @@ def write_text(path, text):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     return path
-
-
-def load_as(name, path):
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def hash_of(folder, **texts):
