@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from pytest_kepler.checks import families
-from pytest_kepler.checks.claims import read_claims
+from pytest_kepler.checks.expectations import read_expectations
 from pytest_kepler.errors import KeplerUsageError
 from pytest_kepler.gate import report
 from pytest_kepler.records import EMPTY
@@ -118,8 +118,8 @@ def invariant_to(
     AssertionError
         If more than one pair in twenty breaks it.
     """
-    claims = read_claims(X, {column: change}, EMPTY)
-    _assert_behaviour("K713", model, X, claims=claims, tol=tolerance)
+    expectations = read_expectations(X, {column: change}, EMPTY)
+    _assert_behaviour("K713", model, X, expectations=expectations, tol=tolerance)
 
 
 def monotone_in(
@@ -146,8 +146,8 @@ def monotone_in(
     AssertionError
         If more than one pair in twenty breaks it.
     """
-    claims = read_claims(X, (), {column: direction})
-    _assert_behaviour("K713", model, X, claims=claims, tol=tolerance)
+    expectations = read_expectations(X, (), {column: direction})
+    _assert_behaviour("K713", model, X, expectations=expectations, tol=tolerance)
 
 
 def trains_the_same_twice(train: Callable[[], Any], X: Any) -> None:

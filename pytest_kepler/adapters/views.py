@@ -1268,7 +1268,7 @@ def _flatten_curves(found: Mapping[str, Any], prefix: str, into: dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class Expectation:
     """What a user says of a model's answers and one column.
 
     Attributes
@@ -1316,7 +1316,7 @@ class BehaviourView:
     #: The rows as the user holds them, and what the model answers for any such rows.
     rows: Any = None
     answer: Callable[[Any], Array] | None = None
-    claims: Sequence[Claim] = ()
+    expectations: Sequence[Expectation] = ()
     procedure: Procedure | None = None
     #: Trains the model anew and answers for the rows.
     retrained: Callable[[], Array] | None = None

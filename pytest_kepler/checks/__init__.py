@@ -244,15 +244,15 @@ def behaviour(  # noqa: PLR0913 - a public function; all but the data are keywor
     Raises
     ------
     KeplerUsageError
-        If a code, a limit or a column is unknown, or a claim cannot be tried on the model.
+        If a code, a limit or a column is unknown, or an expectation cannot be tried on the model.
     """
     from pytest_kepler.adapters.views import Procedure
     from pytest_kepler.checks import families
-    from pytest_kepler.checks.claims import read_claims
+    from pytest_kepler.checks.expectations import read_expectations
 
     settings = families.settings("behaviour", config, select, ignore, limits)
-    claims = read_claims(X, invariant_to, monotone)
+    expectations = read_expectations(X, invariant_to, monotone)
     given = None if procedure is None else Procedure(procedure, X, y, chance)
     return families.examine_behaviour(
-        model, X, y, settings, claims=claims, procedure=given, train=train
+        model, X, y, settings, expectations=expectations, procedure=given, train=train
     ).findings

@@ -13,8 +13,8 @@ from pytest_kepler import adapters
 from pytest_kepler.adapters import views
 from pytest_kepler.adapters.views import NotApplicable
 from pytest_kepler.checks import codes
-from pytest_kepler.checks.claims import require_one_number
 from pytest_kepler.checks.config import CheckConfig
+from pytest_kepler.checks.expectations import require_one_number
 from pytest_kepler.checks.running import Outcome, run_family
 from pytest_kepler.errors import KeplerUsageError, nearest
 from pytest_kepler.records import EMPTY, Finding
@@ -22,7 +22,7 @@ from pytest_kepler.records import EMPTY, Finding
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from pytest_kepler.adapters.views import Array, Claim, DataView, ModelView, Procedure
+    from pytest_kepler.adapters.views import Array, DataView, Expectation, ModelView, Procedure
     from pytest_kepler.checks.codes import Family
 
 #: Rows that a trained model is asked about.
@@ -175,7 +175,7 @@ def examine_behaviour(  # noqa: PLR0913 - what the public function was given
     y: Any,
     config: CheckConfig,
     *,
-    claims: Sequence[Claim] = (),
+    expectations: Sequence[Expectation] = (),
     procedure: Procedure | None = None,
     train: Callable[[], Any] | None = None,
 ) -> Outcome:
@@ -184,13 +184,13 @@ def examine_behaviour(  # noqa: PLR0913 - what the public function was given
     Raises
     ------
     KeplerUsageError
-        If a claim of rising or falling answers is made of a model that gives several.
+        If an expectation of rising or falling answers is made of a model that gives several.
     """
     rows = X if views.is_dataset(X) else views.take_rows(X, BEHAVIOUR_ROWS)
     target = y if y is None else views.take_rows(y, BEHAVIOUR_ROWS)
     known = view_model(model, rows)
     data = _read(rows, target, config, known)
-    if any(claim.kind != "invariant" for claim in claims):
+    if any(expectation.kind != "invariant" for expectation in expectations):
         require_one_number(answer_of(model, views.take_rows(rows, _PAIR)))
     predict, predict_proba = _answers(known, rows)
     n_asked = min(ASKED_ROWS, data.blocks[0].n_rows) if data.blocks else 0
@@ -204,7 +204,7 @@ def examine_behaviour(  # noqa: PLR0913 - what the public function was given
         n_asked,
         rows,
         lambda some: answer_of(model, some),
-        claims,
+        expectations,
         procedure,
         None if train is None else lambda: answer_of(train(), rows),
     )

@@ -51,7 +51,7 @@ class Controller:
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         self.session_id = new_id()
-        self.claims = Path(tempfile.gettempdir()) / f"kepler-claims-{self.session_id}"
+        self.turns = Path(tempfile.gettempdir()) / f"kepler-turns-{self.session_id}"
         self.n_left_out = 0
         self.notices: list[str] = []
         self.troubles: list[str] = []
@@ -81,7 +81,7 @@ class Controller:
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         """Tell a worker which session it belongs to."""
-        node.workerinput["kepler"] = {"session": self.session_id, "claims": str(self.claims)}
+        node.workerinput["kepler"] = {"session": self.session_id, "turns": str(self.turns)}
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
@@ -305,8 +305,8 @@ class Controller:
         if SESSION in self.config.stash:
             del self.config.stash[SESSION]
         with contextlib.suppress(OSError):
-            if self.claims.is_dir():
-                shutil.rmtree(self.claims)
+            if self.turns.is_dir():
+                shutil.rmtree(self.turns)
 
 
 def guarding(selection: Selection) -> list[str]:

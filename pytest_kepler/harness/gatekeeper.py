@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from _pytest.runner import runtestprotocol
 
-from pytest_kepler.harness.claims import Claims, Verdict
 from pytest_kepler.harness.items import Reporter, place_of, setup_state, short_message
+from pytest_kepler.harness.turns import Turns, Verdict
 from pytest_kepler.identity.fingerprint import Print
 from pytest_kepler.reports.wording import age, duration
 
@@ -48,13 +48,13 @@ class Gatekeeper:
     Parameters
     ----------
     bench : Workbench
-    claims_folder : Path or None
+    turns_folder : Path or None
         Where xdist workers share verdicts.
     """
 
-    def __init__(self, bench: Workbench, claims_folder: Path | None) -> None:
+    def __init__(self, bench: Workbench, turns_folder: Path | None) -> None:
         self.bench = bench
-        self.claims: Claims[Verdict] = Claims(claims_folder, Verdict)
+        self.turns: Turns[Verdict] = Turns(turns_folder, Verdict)
         self._is_nested = False
         self._reporter = Reporter()
         self._outcomes: dict[str, list[pytest.TestReport]] = {}
@@ -65,23 +65,23 @@ class Gatekeeper:
 
     def verdict(self, gate: pytest.Item, item: pytest.Item) -> Verdict:
         """Return a gate's verdict, running it now, before `item`, if nobody has."""
-        known = self.claims.verdicts.get(gate.nodeid)
+        known = self.turns.verdicts.get(gate.nodeid)
         if known is not None:
             return known
-        with self.claims.claim(gate.nodeid) as told:
+        with self.turns.turn(gate.nodeid) as told:
             settled = self._settled(gate, item, told)
             if settled is None:
                 self._run_now(gate, item)
             elif isinstance(settled, _Stored):
                 self._report_stored(gate, settled, item)
-        return self.claims.verdicts[gate.nodeid]
+        return self.turns.verdicts[gate.nodeid]
 
     def forget(self, fixtures: Iterable[str]) -> None:
         """Take back the verdicts on shared data that was changed in place since."""
         for name in fixtures:
             for node_id, gate in self.bench.selection.gates.items():
                 if name in gate.fixturenames:  # type: ignore[attr-defined]
-                    self.claims.verdicts.pop(node_id, None)
+                    self.turns.verdicts.pop(node_id, None)
                     self._forgotten.add(node_id)
                     self._elsewhere.discard(node_id)
 
@@ -111,7 +111,7 @@ class Gatekeeper:
         for gate in self.bench.selection.gates_of.get(item, ()):
             if gate.nodeid not in self._elsewhere:
                 continue
-            content = self.claims.verdicts[gate.nodeid].content
+            content = self.turns.verdicts[gate.nodeid].content
             for name, hash_ in content.items():
                 one = prints.get(name)
                 if isinstance(one, Print) and one.hash != hash_:
@@ -130,7 +130,7 @@ class Gatekeeper:
         """Run a gate that has its turn, unless its verdict is known."""
         if item.nodeid not in self.bench.selection.gates or self._is_nested:
             return (yield)
-        with self.claims.claim(item.nodeid) as told:
+        with self.turns.turn(item.nodeid) as told:
             settled = self._settled(item, nextitem, told)
             if settled is None:
                 started = time.perf_counter()
@@ -221,7 +221,7 @@ class Gatekeeper:
         self, gate: pytest.Item, stored: _Stored, nextitem: pytest.Item | None
     ) -> None:
         passed = stored.gate
-        self.claims.verdicts[gate.nodeid] = Verdict(
+        self.turns.verdicts[gate.nodeid] = Verdict(
             "passed", seconds=passed.seconds, content=stored.content
         )
         reason = (
@@ -267,7 +267,7 @@ class Gatekeeper:
         reports = self._outcomes.pop(gate.nodeid, [])
         judged = _judged(reports)
         verdict = replace(judged, seconds=seconds, content=content)
-        self.claims.verdicts[gate.nodeid] = verdict
+        self.turns.verdicts[gate.nodeid] = verdict
         about: dict[str, Any] = {}
         if prints is not None and (identity := self.bench.gate_identity(gate, prints)):
             about = {"identity": identity, "facts": files}

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_kepler.harness.claims import Claims
 from pytest_kepler.harness.items import Reporter, setup_state
+from pytest_kepler.harness.turns import Turns
 from pytest_kepler.harness.uses import configuration_of, producers_of
 from pytest_kepler.records import Artifact
 
@@ -61,14 +61,14 @@ class Producers:
     Parameters
     ----------
     bench : Workbench
-    claims_folder : Path or None
+    turns_folder : Path or None
         Where xdist workers share outcomes.
     """
 
-    def __init__(self, bench: Workbench, claims_folder: Path | None) -> None:
+    def __init__(self, bench: Workbench, turns_folder: Path | None) -> None:
         self.bench = bench
         self._uses_of = bench.selection.uses_of
-        self._claims: Claims[Outcome] = Claims(claims_folder, Outcome)
+        self._turns: Turns[Outcome] = Turns(turns_folder, Outcome)
         self._reporter = Reporter()
         self._running: set[str] = set()
         self._ids = {one.nodeid for uses in self._uses_of.values() for one in producers_of(uses)}
@@ -114,13 +114,13 @@ class Producers:
         )
 
     def _outcome(self, producer: pytest.Item, item: pytest.Item) -> Outcome:
-        known = self._claims.verdicts.get(producer.nodeid)
+        known = self._turns.verdicts.get(producer.nodeid)
         if known is not None:
             return known
-        with self._claims.claim(producer.nodeid) as told:
+        with self._turns.turn(producer.nodeid) as told:
             if told is None:
                 self._run_now(producer, item)
-        return self._claims.verdicts[producer.nodeid]
+        return self._turns.verdicts[producer.nodeid]
 
     def _run_now(self, producer: pytest.Item, item: pytest.Item) -> None:
         self._running.add(producer.nodeid)
@@ -141,7 +141,7 @@ class Producers:
         del nextitem
         if item not in self or item.nodeid in self._running:
             return (yield)
-        with self._claims.claim(item.nodeid) as told:
+        with self._turns.turn(item.nodeid) as told:
             if told is None:
                 return (yield)
             item.stash[_SETTLED] = True
@@ -168,7 +168,7 @@ class Producers:
     def note(self, item: pytest.Item, outcome: Outcome) -> None:
         """Take down how a producer ended."""
         if item in self:
-            self._claims.verdicts[item.nodeid] = outcome
+            self._turns.verdicts[item.nodeid] = outcome
 
 
 def choose(

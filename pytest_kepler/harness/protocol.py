@@ -28,10 +28,10 @@ from pytest_kepler.tracking.seeding import seed_everything
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-    from pytest_kepler.harness.claims import Verdict
     from pytest_kepler.harness.gatekeeper import Gatekeeper
     from pytest_kepler.harness.producers import Producers
     from pytest_kepler.harness.tracker import FitGate
+    from pytest_kepler.harness.turns import Verdict
     from pytest_kepler.harness.workbench import Workbench
     from pytest_kepler.identity.fingerprint import Print
     from pytest_kepler.identity.parts import Identity

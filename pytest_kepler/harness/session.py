@@ -100,9 +100,9 @@ def _begin(
         explainer.take(bench, Protocol(bench, FitGate(bench), keeper, producers))
         config.stash[SESSION] = SessionPlugin(bench, explainer)
         return
-    claims = Path(shared["claims"]) if shared else None
-    keeper = Gatekeeper(bench, claims)
-    producers = Producers(bench, claims)
+    turns = Path(shared["turns"]) if shared else None
+    keeper = Gatekeeper(bench, turns)
+    producers = Producers(bench, turns)
     protocol = Protocol(bench, FitGate(bench), keeper, producers)
     config.stash[SESSION] = SessionPlugin(bench, protocol)
     config.pluginmanager.register(keeper, "kepler-gatekeeper")

@@ -252,7 +252,7 @@ class Experiment:
             If something was measured under this prefix before, or there is nothing to measure.
         """
         adapter = adapters.find(model, "experiment.evaluate")
-        start = self._claim_prefix(prefix, "experiment.evaluate")
+        start = self._reserve_prefix(prefix, "experiment.evaluate")
         if self.smoke:
             X, y, _ = trial.few(X, y, {})
         evaluated = adapter.evaluate(model, X, y)
@@ -316,7 +316,7 @@ class Experiment:
             )
         from pytest_kepler.adapters.sklearn import validation
 
-        start = self._claim_prefix(prefix, use)
+        start = self._reserve_prefix(prefix, use)
         held_out = {"cv": 5 if cv is None else cv, "scoring": scoring, **options}
         self._context.gate(estimator, X, y, held_out)
         if self.smoke:
@@ -514,7 +514,7 @@ class Experiment:
     def _adopt(self, history: History) -> None:
         self._history = history
 
-    def _claim_prefix(self, prefix: str, use: str) -> str:
+    def _reserve_prefix(self, prefix: str, use: str) -> str:
         """Return what stands before the names, and see to it that nothing is measured twice."""
         if prefix != "":
             _require_text(prefix, f"{use} needs a prefix such as 'val'")

@@ -1,14 +1,14 @@
 """K713 declared-expectation-broken: answers that do what you said they would not.
 
 What it looks at
-    What you claim with ``invariant_to=`` and ``monotone=``: 128 of your rows and 128 between them
+    What you expect with ``invariant_to=`` and ``monotone=``: 128 of your rows and 128 between them
     are asked twice, the second time with another value in the column. The share of pairs that
-    break the claim, by more than one point of probability or one hundredth of the answers'
+    break the expectation, by more than one point of probability or one hundredth of the answers'
     spread. It shows the most typical row that does, with the least change.
 Why it matters
     A model may be accurate and still answer what the field knows to be wrong.
 What it cannot see
-    What was not claimed, rows unlike those that were given, and models whose answers are random.
+    What was not expected, rows unlike those that were given, and models whose answers are random.
 Source
     https://aclanthology.org/2020.acl-main.442/
 """
@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_kepler.adapters.views import NotApplicable
 from pytest_kepler.checks.answers import largest_difference
-from pytest_kepler.checks.claims import Trials
 from pytest_kepler.checks.codes import CHECKS
+from pytest_kepler.checks.expectations import Trials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,24 +38,24 @@ _BROKEN: Final = {
 
 
 def check(behaviour: BehaviourView, limits: Limits) -> Iterator[Finding]:
-    """Yield a finding for each claim that does not hold."""
-    if not behaviour.claims:
-        raise NotApplicable("nothing was claimed")
+    """Yield a finding for each expectation that does not hold."""
+    if not behaviour.expectations:
+        raise NotApplicable("nothing was expected")
     if largest_difference(*behaviour.twice) > limits["tol"]:
         raise NotApplicable("two answers for the same rows differ")
     trials = Trials(behaviour, limits["tol"])
-    for claim in behaviour.claims:
-        trial = trials.run(claim)
+    for expectation in behaviour.expectations:
+        trial = trials.run(expectation)
         share = trial.n_broken / trial.n_pairs
         if not trial.example or share <= limits["fail-rate"]:
             continue
-        where = f"column {claim.label!r}"
+        where = f"column {expectation.label!r}"
         yield INFO.finding(
-            _BROKEN[claim.kind].format(where),
+            _BROKEN[expectation.kind].format(where),
             location=where,
             measured={"share of pairs": share, trial.unit: trial.worst, "n": trial.n_pairs},
             threshold={"fail-rate": limits["fail-rate"], "tol": limits["tol"]},
-            fix="Leave the column out, constrain the model, or correct the claim.",
+            fix="Leave the column out, constrain the model, or correct the expectation.",
             basis="batch",
             example=trial.example,
         )

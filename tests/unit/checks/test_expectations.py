@@ -1,4 +1,4 @@
-"""What a user claims of a model: found where it does not hold, silent where it does."""
+"""What a user expects of a model: found where it does not hold, silent where it does."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ RIDGE = model(Ridge()).fit(X, MASS)
 LOGISTIC = model(LogisticRegression(max_iter=5_000)).fit(X.drop(columns="sex"), SEX)
 
 
-def found(fitted, rows, **claims):
-    return checks.behaviour(fitted, rows, select="K713", **claims)
+def found(fitted, rows, **expectations):
+    return checks.behaviour(fitted, rows, select="K713", **expectations)
 
 
 def test_a_column_that_matters_is_found_with_a_typical_row_and_both_answers():
@@ -77,21 +77,21 @@ def test_a_change_of_ones_own_is_tried_instead_of_other_values():
     assert "island 'Dream' gives" in one.example[1]
 
 
-@pytest.mark.parametrize(("slope", "claim"), [(3, "increasing"), (-3, "decreasing")])
-def test_a_monotone_model_is_left_in_peace_and_accused_of_the_opposite(slope, claim):
+@pytest.mark.parametrize(("slope", "expectation"), [(3, "increasing"), (-3, "decreasing")])
+def test_a_monotone_model_is_left_in_peace_and_accused_of_the_opposite(slope, expectation):
     fitted = Ridge().fit(NUMBERS, slope * NUMBERS["bill_depth_mm"])
-    assert found(fitted, NUMBERS, monotone={"bill_depth_mm": claim}) == []
-    opposite = {"increasing": "decreasing", "decreasing": "increasing"}[claim]
+    assert found(fitted, NUMBERS, monotone={"bill_depth_mm": expectation}) == []
+    opposite = {"increasing": "decreasing", "decreasing": "increasing"}[expectation]
     (one,) = found(fitted, NUMBERS, monotone={"bill_depth_mm": opposite})
     assert one.measured["share of pairs"] == 1.0
 
 
-def test_a_constraint_of_the_library_makes_a_claim_hold():
+def test_a_constraint_of_the_library_makes_an_expectation_hold():
     free = HistGradientBoostingRegressor(random_state=0).fit(NUMBERS, MASS)
     bound = HistGradientBoostingRegressor(random_state=0, monotonic_cst=[0, 0, 1])
-    claim = {"flipper_length_mm": "increasing"}
-    assert found(free, NUMBERS, monotone=claim) != []
-    assert found(bound.fit(NUMBERS, MASS), NUMBERS, monotone=claim) == []
+    expectation = {"flipper_length_mm": "increasing"}
+    assert found(free, NUMBERS, monotone=expectation) != []
+    assert found(bound.fit(NUMBERS, MASS), NUMBERS, monotone=expectation) == []
 
 
 def test_a_classifier_of_two_classes_is_judged_by_the_probability_of_the_second():
@@ -124,7 +124,7 @@ def test_arrays_and_polars_frames_are_read_by_position_and_name():
     assert one.location == "column 'flipper_length_mm'"
 
 
-def test_a_claim_may_be_broken_by_one_pair_in_twenty():
+def test_an_expectation_may_be_broken_by_one_pair_in_twenty():
     rows = pd.DataFrame({"x": np.linspace(0, 1, 400), "z": np.linspace(1, 2, 400)})
 
     class Mostly:
@@ -148,7 +148,7 @@ def test_a_tolerance_can_be_set():
 
 
 @pytest.mark.parametrize(
-    ("claims", "why"),
+    ("expectations", "why"),
     [
         ({"invariant_to": "sx"}, "no column 'sx': did you mean 'sex'"),
         ({"invariant_to": 3}, "no column 3"),
@@ -159,9 +159,9 @@ def test_a_tolerance_can_be_set():
         ({"monotone": {"sex": "increasing"}}, "holds no numbers"),
     ],
 )
-def test_a_claim_that_cannot_be_read_is_refused_with_a_sentence(claims, why):
+def test_an_expectation_that_cannot_be_read_is_refused_with_a_sentence(expectations, why):
     with pytest.raises(KeplerUsageError, match=why):
-        checks.behaviour(RIDGE, X, **claims)
+        checks.behaviour(RIDGE, X, **expectations)
 
 
 def test_what_should_rise_among_three_classes_is_asked_back():
@@ -171,14 +171,14 @@ def test_what_should_rise_among_three_classes_is_asked_back():
     assert found(fitted, NUMBERS, invariant_to="bill_depth_mm") != []
 
 
-def test_a_sparse_matrix_has_no_columns_to_claim_things_of():
+def test_a_sparse_matrix_has_no_columns_to_expect_things_of():
     from scipy.sparse import csr_matrix
 
     with pytest.raises(KeplerUsageError, match="need a DataFrame"):
         checks.behaviour(RIDGE, csr_matrix(np.eye(3)), invariant_to=[0])
 
 
-def test_a_model_that_answers_at_random_is_not_accused_of_a_broken_claim():
+def test_a_model_that_answers_at_random_is_not_accused_of_a_broken_expectation():
     class Random:
         def predict(self, rows):
             return np.random.default_rng().normal(size=len(rows))
@@ -228,9 +228,9 @@ def test_the_score_of_guessing_can_be_told():
         del features, target
         return 0.9
 
-    claims = {"procedure": half, "select": "K704"}
-    assert checks.behaviour(None, NUMBERS, SEX, **claims) != []
-    assert checks.behaviour(None, NUMBERS, SEX, chance=0.9, **claims) == []
+    expectations = {"procedure": half, "select": "K704"}
+    assert checks.behaviour(None, NUMBERS, SEX, **expectations) != []
+    assert checks.behaviour(None, NUMBERS, SEX, chance=0.9, **expectations) == []
 
 
 def test_a_training_without_a_seed_is_found():

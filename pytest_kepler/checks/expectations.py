@@ -1,4 +1,4 @@
-"""What a user claims of a model's answers, tried on rows like the user's own."""
+"""What a user expects of a model's answers, tried on rows like the user's own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import numpy as np
 
 from pytest_kepler.adapters import views
-from pytest_kepler.adapters.views import Claim, NotApplicable
+from pytest_kepler.adapters.views import Expectation, NotApplicable
 from pytest_kepler.checks.likeness import STEPS, Likeness, Place, replaced, values_of
 from pytest_kepler.errors import KeplerUsageError, nearest
 
@@ -23,23 +23,23 @@ if TYPE_CHECKING:
 _DIRECTIONS: Final = ("increasing", "decreasing")
 _MATRIX_RANK: Final = 2
 _TWO: Final = 2
-#: Rows of the user's that a claim is tried on, and as many between them.
+#: Rows of the user's that an expectation is tried on, and as many between them.
 _TRIED: Final = 128
 #: Other values that a broken pair is tried with, to find the nearest.
 _OTHERS: Final = 64
 _COLUMNS_SHOWN: Final = 12
 
 
-# --- Reading what is claimed --------------------------------------------------------------
+# --- Reading what is expected --------------------------------------------------------------
 
 
-def read_claims(X: Any, invariant_to: Any, monotone: Any) -> tuple[Claim, ...]:
-    """Return the claims of a call.
+def read_expectations(X: Any, invariant_to: Any, monotone: Any) -> tuple[Expectation, ...]:
+    """Return the expectations of a call.
 
     Parameters
     ----------
     X : DataFrame or ndarray
-        Held-out rows, with the columns that the claims name.
+        Held-out rows, with the columns that the expectations name.
     invariant_to : name, iterable of names, or mapping of names to changes
         Columns that must not matter. A change is a function of a value, or a mapping of values
         to others; without one, a column takes the values of other rows.
@@ -49,7 +49,7 @@ def read_claims(X: Any, invariant_to: Any, monotone: Any) -> tuple[Claim, ...]:
     Raises
     ------
     KeplerUsageError
-        If a column is not there, or a claim cannot be read.
+        If a column is not there, or an expectation cannot be read.
     """
     if not isinstance(monotone, Mapping):
         msg = f'monotone= is {{column: "increasing" or "decreasing"}}, got {monotone!r}.'
@@ -61,14 +61,14 @@ def read_claims(X: Any, invariant_to: Any, monotone: Any) -> tuple[Claim, ...]:
     found = []
     for name, change in changes.items():
         at = _place(name, labels, "invariant_to")
-        found.append(Claim("invariant", at, labels[at], _change(name, change)))
+        found.append(Expectation("invariant", at, labels[at], _change(name, change)))
     for name, direction in monotone.items():
         if direction not in _DIRECTIONS:
             msg = f'monotone: {name!r} is "increasing" or "decreasing", not {direction!r}.'
             raise KeplerUsageError(msg)
         at = _place(name, labels, "monotone")
         _require_numbers(X, at, labels[at])
-        found.append(Claim(direction, at, labels[at]))
+        found.append(Expectation(direction, at, labels[at]))
     return tuple(found)
 
 
@@ -85,7 +85,8 @@ def _labels(X: Any) -> tuple[str, ...]:
         return tuple(str(label) for label in X.columns)
     if isinstance(X, np.ndarray) and X.ndim == _MATRIX_RANK:
         return tuple(str(j) for j in range(X.shape[1]))
-    msg = f"Claims about columns need a DataFrame or an array of rank 2, got {type(X).__name__}."
+    what = type(X).__name__
+    msg = f"Expectations about columns need a DataFrame or an array of rank 2, got {what}."
     raise KeplerUsageError(msg)
 
 
@@ -129,12 +130,12 @@ def require_one_number(answers: Array) -> None:
         raise KeplerUsageError(msg)
 
 
-# --- Trying a claim -----------------------------------------------------------------------
+# --- Trying an expectation -----------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What came of a claim: how many pairs were tried, how many broke it, and the simplest.
+    """What came of an expectation: how many pairs were tried, how many broke it, and the simplest.
 
     ``worst`` is how far an answer moved at most, in `unit`; ``example`` is empty if none did.
     """
@@ -157,7 +158,7 @@ class _Rows:
 
 
 class Trials:
-    """Tries claims on a model.
+    """Tries expectations on a model.
 
     Parameters
     ----------
@@ -176,17 +177,17 @@ class Trials:
         self._are_probabilities = behaviour.predict_proba is not None
         self._rng = np.random.default_rng(0)
 
-    def run(self, claim: Claim) -> Trial:
-        """Return what came of a claim."""
+    def run(self, expectation: Expectation) -> Trial:
+        """Return what came of an expectation."""
         places = self._places()
         rows = self._likeness.rows(places)
-        pairs = self._pairs(claim, rows, self._other_positions(claim, len(places)))
-        moved = self._moved(claim, pairs)
-        is_other = self._differ(claim, pairs)
+        pairs = self._pairs(expectation, rows, self._other_positions(expectation, len(places)))
+        moved = self._moved(expectation, pairs)
+        is_other = self._differ(expectation, pairs)
         broken = np.flatnonzero(is_other & (moved > self._tolerance))
         if not is_other.any():
-            raise NotApplicable(f"column {claim.label!r} takes one value")
-        example = self._simplest(claim, places, pairs, broken) if len(broken) else ()
+            raise NotApplicable(f"column {expectation.label!r} takes one value")
+        example = self._simplest(expectation, places, pairs, broken) if len(broken) else ()
         unit = "probability" if self._are_probabilities else "standard deviations"
         worst = float(moved[broken].max()) if len(broken) else 0.0
         return Trial(int(is_other.sum()), len(broken), worst, unit, example)
@@ -206,95 +207,100 @@ class Trials:
         ]
         return real + sorted(between, key=lambda place: place.rank)
 
-    def _other_positions(self, claim: Claim, n: int) -> NDArray[np.int64]:
-        return self._rng.choice(self._representatives(claim), n)
+    def _other_positions(self, expectation: Expectation, n: int) -> NDArray[np.int64]:
+        return self._rng.choice(self._representatives(expectation), n)
 
-    def _representatives(self, claim: Claim) -> NDArray[np.int64]:
+    def _representatives(self, expectation: Expectation) -> NDArray[np.int64]:
         """Return the positions of rows that have each value of a column once."""
-        column = self._likeness.columns[claim.column]
+        column = self._likeness.columns[expectation.column]
         present = np.flatnonzero(~column.missing)
         if not len(present):
-            raise NotApplicable(f"column {claim.label!r} is empty")
+            raise NotApplicable(f"column {expectation.label!r} is empty")
         codes = column.levels.codes if column.values.dtype.kind == "O" else column.values
         return present[np.unique(codes[present], return_index=True)[1]]
 
-    def _pairs(self, claim: Claim, rows: Any, positions: NDArray[np.int64]) -> _Rows:
-        if claim.change is not None:
-            other = self._likeness.with_change(rows, claim.column, claim.change)
+    def _pairs(self, expectation: Expectation, rows: Any, positions: NDArray[np.int64]) -> _Rows:
+        if expectation.change is not None:
+            other = self._likeness.with_change(rows, expectation.column, expectation.change)
         else:
-            other = self._likeness.with_values_of(rows, claim.column, positions)
-        is_free = claim.kind == "invariant"
-        before, after = (rows, other) if is_free else _in_order(rows, other, claim.column)
+            other = self._likeness.with_values_of(rows, expectation.column, positions)
+        is_free = expectation.kind == "invariant"
+        before, after = (rows, other) if is_free else _in_order(rows, other, expectation.column)
         return _Rows(before, after, self._answer(before), self._answer(after))
 
-    def _differ(self, claim: Claim, pairs: _Rows) -> NDArray[np.bool_]:
-        before = values_of(pairs.before, claim.column)
-        after = values_of(pairs.after, claim.column)
+    def _differ(self, expectation: Expectation, pairs: _Rows) -> NDArray[np.bool_]:
+        before = values_of(pairs.before, expectation.column)
+        after = values_of(pairs.after, expectation.column)
         return np.array(
             [not _is_same(one, other) for one, other in zip(before, after, strict=True)], dtype=bool
         )
 
-    def _moved(self, claim: Claim, pairs: _Rows) -> Floats:
-        """Return for each pair how far the answer moved against the claim."""
+    def _moved(self, expectation: Expectation, pairs: _Rows) -> Floats:
+        """Return for each pair how far the answer moved against the expectation."""
         first, second = pairs.answers, pairs.changed
         if first.dtype.kind not in "biuf":
             differs: Array = np.asarray(first != second).reshape(len(first), -1)
             return np.asarray(differs.any(axis=1), dtype=np.float64)
         one, other = (part.astype(np.float64).reshape(len(part), -1) for part in (first, second))
         scale = 1.0 if self._are_probabilities else float(one.std()) or 1.0
-        if claim.kind == "invariant":
+        if expectation.kind == "invariant":
             moved = np.abs(other - one).max(axis=1)
         else:
             fall = (one - other)[:, -1]
-            moved = fall if claim.kind == "increasing" else -fall
+            moved = fall if expectation.kind == "increasing" else -fall
         return np.asarray(np.where(np.isfinite(moved), moved, 0.0) / scale)
 
     def _simplest(
         self,
-        claim: Claim,
+        expectation: Expectation,
         places: Sequence[Place],
         pairs: _Rows,
         broken: NDArray[np.int64],
     ) -> tuple[str, ...]:
-        """Show the most typical row that breaks a claim, with the least change that does."""
+        """Show the most typical row that breaks an expectation, with the least change that does."""
         first = int(broken[0])
         place, at = places[first], first
-        if claim.change is None:
+        if expectation.change is None:
             row = self._likeness.rows([place])
-            others = self._representatives(claim)
+            others = self._representatives(expectation)
             if len(others) > _OTHERS:
                 others = self._rng.choice(others, _OTHERS, replace=False)
             many = self._likeness.rows([place] * len(others))
-            tried = self._pairs(claim, many, self._nearest_first(claim, row, others))
-            theirs = self._moved(claim, tried)
-            hits = np.flatnonzero(self._differ(claim, tried) & (theirs > self._tolerance))
+            tried = self._pairs(expectation, many, self._nearest_first(expectation, row, others))
+            theirs = self._moved(expectation, tried)
+            hits = np.flatnonzero(self._differ(expectation, tried) & (theirs > self._tolerance))
             if len(hits):
                 pairs, at = tried, int(hits[0])
-        return self._lines(claim, place, pairs, at)
+        return self._lines(expectation, place, pairs, at)
 
     def _nearest_first(
-        self, claim: Claim, row: Any, others: NDArray[np.int64]
+        self, expectation: Expectation, row: Any, others: NDArray[np.int64]
     ) -> NDArray[np.int64]:
-        column = self._likeness.columns[claim.column]
+        column = self._likeness.columns[expectation.column]
         if column.kind not in {"numeric", "bool"}:
             counts = column.levels.counts[column.levels.codes[others]]
             return others[np.argsort(-counts, kind="stable")]
-        away = np.abs(column.values[others].astype(np.float64) - _numbers(row, claim.column)[0])
+        away = np.abs(
+            column.values[others].astype(np.float64) - _numbers(row, expectation.column)[0]
+        )
         return others[np.argsort(away, kind="stable")]
 
-    def _lines(self, claim: Claim, place: Place, pairs: _Rows, at: int) -> tuple[str, ...]:
+    def _lines(
+        self, expectation: Expectation, place: Place, pairs: _Rows, at: int
+    ) -> tuple[str, ...]:
         position = np.array([at])
         before, after = (views.rows_at(part, position) for part in (pairs.before, pairs.after))
         named = [
             f"{label} {_shown(values_of(before, j)[0])}"
             for j, label in enumerate(self._likeness.labels)
-            if j != claim.column
+            if j != expectation.column
         ]
         if len(named) > _COLUMNS_SHOWN:
             named = [*named[:_COLUMNS_SHOWN], f"and {len(named) - _COLUMNS_SHOWN} more"]
         which = "" if place.steps else f"row {self._likeness.position(place)}: "
+        label, column = expectation.label, expectation.column
         said = (
-            f"{claim.label} {_shown(values_of(part, claim.column)[0])} gives {_shown_all(answer)}"
+            f"{label} {_shown(values_of(part, column)[0])} gives {_shown_all(answer)}"
             for part, answer in ((before, pairs.answers[at]), (after, pairs.changed[at]))
         )
         return f"{which}{', '.join(named)}", "; ".join(said)

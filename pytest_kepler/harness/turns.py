@@ -41,7 +41,7 @@ class Verdict:
 _Told = TypeVar("_Told")
 
 
-class Claims(Generic[_Told]):
+class Turns(Generic[_Told]):
     """What became of tests that run once a session, whoever needs them first.
 
     Parameters
@@ -58,10 +58,10 @@ class Claims(Generic[_Told]):
         self.verdicts: dict[str, _Told] = {}
 
     @contextlib.contextmanager
-    def claim(self, node_id: str) -> Iterator[_Told | None]:
-        """Hold the test: None means that it is ours to run, within the block.
+    def turn(self, node_id: str) -> Iterator[_Told | None]:
+        """Wait for the turn to run a test: None means that it is ours, within the block.
 
-        Waits for another process that is running it.
+        Another process that is running it is waited for.
         """
         known = self.verdicts.get(node_id)
         if known is not None or self.folder is None:
