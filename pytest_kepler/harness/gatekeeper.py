@@ -246,7 +246,9 @@ class Gatekeeper:
         nested = self._nested(gate, nextitem) if nextitem is not None else contextlib.nullcontext()
         with nested:
             gate.ihook.pytest_runtest_logstart(nodeid=gate.nodeid, location=gate.location)
-            skipped = make("setup", "skipped", (*place_of(gate), f"Skipped: {reason}"))
+            skipped = make(
+                "setup", "skipped", (*place_of(gate, gate.location), f"Skipped: {reason}")
+            )
             gate.ihook.pytest_runtest_logreport(report=skipped)
             gate.ihook.pytest_runtest_logreport(report=make("teardown", "passed"))
             setup_state(gate).teardown_exact(nextitem)

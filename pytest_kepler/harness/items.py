@@ -6,19 +6,40 @@ import contextlib
 import os
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from pytest_kepler.gate import without_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import pytest
-
 _MESSAGE_LIMIT = 8_000
 
 
-def place_of(item: pytest.Item) -> tuple[str, int]:
+Location = tuple[str, int | None, str]
+
+
+class Locations:
+    """Where tests are. Pytest looks for the file and the line anew for each set of parameters."""
+
+    def __init__(self) -> None:
+        self._places: dict[object, tuple[str, int | None]] = {}
+
+    def of(self, item: pytest.Item) -> Location:
+        """Return the same as ``item.location``."""
+        if type(item) is not pytest.Function:  # it may tell its place by its own rules
+            return item.location
+        place = self._places.get(item.function)
+        if place is not None:
+            return (*place, item.getmodpath())
+        path, line, _ = item.location
+        self._places[item.function] = path, line
+        return item.location
+
+
+def place_of(item: pytest.Item, location: Location) -> tuple[str, int]:
     """Return the file and the line of a test, as pytest tells them of one that is skipped."""
-    path, line, _ = item.location
+    path, line, _ = location
     return os.path.join(item.config.rootpath, path), (line or 0) + 1  # noqa: PTH118  # told often
 
 

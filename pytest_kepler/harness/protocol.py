@@ -16,7 +16,7 @@ from _pytest.skipping import evaluate_xfail_marks
 
 from pytest_kepler.gate import valid_waivers
 from pytest_kepler.harness.contents import Unreadable, is_project
-from pytest_kepler.harness.items import place_of, setup_state, short_message
+from pytest_kepler.harness.items import Locations, place_of, setup_state, short_message
 from pytest_kepler.harness.producers import Outcome, passed
 from pytest_kepler.harness.selection import WAYS_OUT
 from pytest_kepler.harness.tracker import make_experiment
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
     from pytest_kepler.harness.gatekeeper import Gatekeeper
+    from pytest_kepler.harness.items import Location
     from pytest_kepler.harness.producers import Producers
     from pytest_kepler.harness.tracker import FitGate
     from pytest_kepler.harness.turns import Verdict
@@ -128,6 +129,7 @@ class Protocol:
         self.keeper = keeper
         self.producers = producers
         self.selection = bench.selection
+        self._locations = Locations()
 
     # An item's turn
 
@@ -219,7 +221,8 @@ class Protocol:
         run = self.bench.earlier(state.identity.identity)
         if run is None or run.unsound or run.spec.get("behind"):
             return None
-        if not set(run.spec.get("waive", {})) <= valid_waivers(state.spec.waive):
+        waived = run.spec.get("waive")
+        if waived and not set(waived) <= valid_waivers(state.spec.waive):
             return None
         if self.bench.files_changed(run) or self.producers.lost(item, run):
             return None
@@ -272,14 +275,15 @@ class Protocol:
         nextitem: pytest.Item | None,
     ) -> None:
         ihook = item.ihook
-        ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-        for report in self._reports(item, state, decision):
+        location = self._locations.of(item)
+        ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=location)
+        for report in self._reports(item, state, decision, location):
             ihook.pytest_runtest_logreport(report=report)
         setup_state(item).teardown_exact(nextitem)
-        ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=location)
 
     def _reports(
-        self, item: pytest.Item, state: RunState, decision: Decision
+        self, item: pytest.Item, state: RunState, decision: Decision, location: Location
     ) -> list[pytest.TestReport]:
         payload = self._payload(state, decision)
         _tell_junit(item, state)
@@ -288,7 +292,7 @@ class Protocol:
         def make(when: Any, outcome: Any, longrepr: Any = None) -> pytest.TestReport:
             return pytest.TestReport(
                 nodeid=item.nodeid,
-                location=item.location,
+                location=location,
                 keywords=keywords,
                 outcome=outcome,
                 longrepr=longrepr,
@@ -298,7 +302,7 @@ class Protocol:
             )
 
         self._record_decision(item, state, decision)
-        place = place_of(item)
+        place = place_of(item, location)
         if decision.kind == "blocked":
             return [
                 make("setup", "skipped", (*place, f"Skipped: blocked: {decision.reason}")),
@@ -600,7 +604,7 @@ def _expected_failure(item: pytest.Item, earlier: Run | None) -> str | None:
 
 def _make_blocked(item: pytest.Item, report: pytest.TestReport, reason: str) -> None:
     report.outcome = "skipped"
-    report.longrepr = (*place_of(item), f"Skipped: blocked: {reason}")
+    report.longrepr = (*place_of(item, item.location), f"Skipped: blocked: {reason}")
     report.__dict__.pop("wasxfail", None)
 
 
