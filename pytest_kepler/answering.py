@@ -14,7 +14,7 @@ from pytest_kepler.baseline import BASELINE_FILE, DEFAULT, read_baselines
 from pytest_kepler.comparing import compare, require_known, vanished
 from pytest_kepler.errors import KeplerUsageError, nearest
 from pytest_kepler.inference import decide_claims
-from pytest_kepler.journal import TIMEOUT, Journal, Long, Rows, rows_as_json
+from pytest_kepler.journal import TIMEOUT, Journal, Long, Rows, find_journal, rows_as_json
 from pytest_kepler.records import EMPTY
 from pytest_kepler.reports import summary
 from pytest_kepler.reports.jsonout import render_json
@@ -175,6 +175,7 @@ def answer_session(
         vanished=_vanished(assessments, comparing),
     )
     judged = tuple(assessments)
+    report = replace(report, command=_show(path))
     return SessionAnswer(report, judged, journal.folder, frozenset(partial), comparing)
 
 
@@ -209,8 +210,9 @@ def answer_gate(path: Path, comparing: Comparing, commit: str = "") -> GateAnswe
         decided = journal.decided(experiments) if _any_claim(runs) else []
     own = {run.run_id for run in runs}
     others = [run for run in earlier if run.run_id not in own]
-    assessments = judging.assess(runs, earlier=others)
-    assessments = _concluded(assessments, comparing, decided, [*earlier, *runs])
+    partial = _partial(runs)
+    assessments = judging.assess(runs, earlier=others, partial=partial)
+    assessments = _concluded(assessments, comparing, decided, [*earlier, *runs], partial)
     report = summary.session_report(
         assessments,
         journal=shown_path(path),
@@ -219,21 +221,34 @@ def answer_gate(path: Path, comparing: Comparing, commit: str = "") -> GateAnswe
         findings=findings,
         vanished=vanished(assessments, comparing.entries),
     )
-    return GateAnswer(report, tuple(_failures(assessments, runs)), len(runs))
+    newest = {run.node_id: run for run in runs}
+    failures = [*_missing(partial), *_failures(assessments, newest.values())]
+    report = replace(report, command=_show(path))
+    return GateAnswer(report, tuple(failures), len(newest))
 
 
 #: How the newest run of a case ends where it is no ground for a green build.
 _NOT_DONE = ("blocked", "failed", "error", "crashed", "interrupted", "running")
 
 
-def _failures(assessments: Iterable[Assessment], runs: Iterable[Run]) -> Iterable[str]:
+def _show(path: Path) -> str:
+    """Return the command that shows a run of a journal to people in this folder."""
+    is_found = find_journal(path.cwd()).resolve() == path.resolve()
+    return "kepler show" if is_found else f"kepler show --journal {shown_path(path)}"
+
+
+def _missing(partial: Mapping[str, tuple[int, int]]) -> Iterable[str]:
+    for experiment, (n_seen, n_runs) in partial.items():
+        yield f"{experiment}: only {n_seen} of its {n_runs} runs are there"
+
+
+def _failures(assessments: Iterable[Assessment], newest: Collection[Run]) -> Iterable[str]:
     for each in assessments:
         bounds = [one for one in each.thresholds if one.status == "missed"]
         yield from (f"{each.experiment}: {one.message}" for one in bounds)
         yield from (f"{each.experiment}: {one.message}" for one in each.comparisons if one.fails)
-    newest = {run.node_id: run for run in runs}
     for status in _NOT_DONE:
-        n = sum(run.status == status for run in newest.values())
+        n = sum(run.status == status for run in newest)
         if n:
             yield f"{n} run{'s' * (n > 1)} {status}"
 
@@ -317,7 +332,7 @@ def journal_report(path: Path, *, long: int | None = None) -> Report:
     )
     assessments = [judged[each.experiment] for each in tried]
     assessments = _concluded(assessments, None, decided, runs)
-    return summary.journal_report(
+    report = summary.journal_report(
         assessments,
         journal=shown_path(path),
         now=datetime.now().astimezone(),
@@ -328,6 +343,7 @@ def journal_report(path: Path, *, long: int | None = None) -> Report:
         told=told,
         n_sessions=n_sessions,
     )
+    return replace(report, command=_show(path))
 
 
 def _long(tried: Iterable[Tried], least: int) -> list[Long]:
@@ -364,8 +380,8 @@ def oldest_first(runs: Iterable[Run]) -> list[Run]:
     return sorted(runs, key=lambda run: (run.started_at, run.run_id))
 
 
-def _partial(runs: Iterable[Run]) -> set[str]:
-    """Return the experiments of which only a part of the grid is among the runs."""
+def _partial(runs: Iterable[Run]) -> dict[str, tuple[int, int]]:
+    """Return the experiments of which only a part of the grid is among the runs: of how many."""
     seen: dict[str, set[str]] = {}
     sizes: dict[str, int] = {}
     for run in runs:
@@ -373,7 +389,11 @@ def _partial(runs: Iterable[Run]) -> set[str]:
         grid = run.spec.get("grid")
         if isinstance(grid, int):
             sizes[run.experiment] = grid  # the newest counts: the grid may have grown since
-    return {name for name, nodes in seen.items() if len(nodes) < sizes.get(name, 0)}
+    return {
+        name: (len(nodes), sizes[name])
+        for name, nodes in seen.items()
+        if len(nodes) < sizes.get(name, 0)
+    }
 
 
 def _notes(notes: Iterable[Note]) -> list[summary.Note]:

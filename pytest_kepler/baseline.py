@@ -7,9 +7,10 @@ anew for the experiments that ran; all others stay as they were.
 from __future__ import annotations
 
 import json
+import math
 import re
 import tomllib
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeGuard, cast
 
 from pytest_kepler.errors import KeplerUsageError, nearest
 from pytest_kepler.intervals import mean_and_deviation
@@ -29,6 +30,8 @@ _HEADER: Final = """\
 # pytest --kepler-update-baseline; a change is to be read in review like a change of code.
 """
 _METRICS: Final = "metrics"
+#: Of the largest; more than the sum of some floats is off by, and less than anybody edits.
+_ROUNDING: Final = 1e-6
 
 
 def read_baselines(path: Path) -> dict[str, list[BaselineEntry]]:
@@ -76,19 +79,24 @@ def _entry(
     where: str, experiment: str, metric: str, entry: Any, about: Mapping[str, Any]
 ) -> BaselineEntry:
     value = entry.get("value") if isinstance(entry, dict) else None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        msg = f"{where} has no number under value."
+    if not _is_number(value):
+        msg = f"{where} has no finite number under value."
         raise KeplerUsageError(msg)
     goal = entry.get("goal")
     if goal not in ("max", "min", None):
         msg = f"{where} has the goal {goal!r}: {nearest(str(goal), ('max', 'min'))}"
         raise KeplerUsageError(msg)
     replicates = entry.get("replicates", {"": value})
-    numbers = isinstance(replicates, dict) and all(
-        isinstance(one, int | float) and not isinstance(one, bool) for one in replicates.values()
-    )
-    if not numbers:
-        msg = f"{where}: replicates must be a table of numbers."
+    values = list(replicates.values()) if isinstance(replicates, dict) else []
+    if not values or not all(map(_is_number, values)):
+        msg = f"{where}: replicates must be a table of finite numbers."
+        raise KeplerUsageError(msg)
+    mean = math.fsum(one / len(values) for one in values)
+    if abs(mean - value) > _ROUNDING * max(abs(one) for one in values):
+        msg = (
+            f"{where}: value is {value!r}, and the mean of its replicates is {mean!r}. One of them "
+            "was edited: write the baseline anew with pytest --kepler-update-baseline."
+        )
         raise KeplerUsageError(msg)
     return BaselineEntry(
         experiment=experiment,
@@ -101,6 +109,12 @@ def _entry(
         commit=str(about.get("commit", "")),
         data=str(about.get("data", "")),
     )
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return math.isfinite(value)
 
 
 def write_baseline(

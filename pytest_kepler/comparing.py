@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_kepler.errors import KeplerUsageError, nearest
 from pytest_kepler.intervals import LEVEL, interval_of, without_rounding
-from pytest_kepler.records import BaselineEntry, Comparison, Tolerance
+from pytest_kepler.records import COUNTED, BaselineEntry, Comparison, Tolerance
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -24,6 +24,8 @@ _TOLERANCE: Final = re.compile(r"\s*([^:]+):\s*([0-9.]+(?:[eE][-+]?[0-9]+)?)\s*(
 _FOLD: Final = "fold"
 #: Where every run ended so, nothing was tried.
 _UNTRIED: Final = frozenset({"skipped", "blocked", "running", "interrupted", "pruned"})
+#: A value that differs by more is not that of its runs: the file was edited.
+_ROUNDING: Final = 1e-9
 #: Where nothing was said of a loss, none fails.
 _ANY: Final = Tolerance(math.inf)
 
@@ -105,8 +107,8 @@ def _entries(assessment: Assessment, best: Configuration) -> Iterable[BaselineEn
 def _by_replicate(assessment: Assessment, found: Configuration, metric: str) -> dict[str, float]:
     return {
         _replicate(run, assessment.spec.replicates): run.metrics[metric]
-        for run in found.runs
-        if metric in run.metrics
+        for run, outcome in zip(found.runs, found.outcomes, strict=True)
+        if outcome in COUNTED and metric in run.metrics
     }
 
 
@@ -214,7 +216,8 @@ def _compared(entry: BaselineEntry, assessment: Assessment, tolerance: Tolerance
     if best is None or value is None or not math.isfinite(value):
         shown = "no value" if value is None else str(value)
         return told("no-value", f"{entry.metric} has {shown}; the baseline has {entry.value:.4g}")
-    if set(entry.run_ids) == {run.duplicate_of or run.run_id for run in best.runs}:
+    is_itself = set(entry.run_ids) == {run.duplicate_of or run.run_id for run in best.runs}
+    if is_itself and math.isclose(value, entry.value, rel_tol=_ROUNDING):
         return told("itself", f"{entry.metric} {value:.4g} is the baseline's own")
     if entry.data and entry.data != " ".join(sorted(best.evaluated_on)):
         return told(

@@ -204,7 +204,7 @@ def _best_so_far(
     if then is None:
         other = _newest_configuration(past, newest, spec, originals)
         return BestSoFar(metric, "data-changed", now, other)
-    return _compare(now, then, metric, goal)
+    return _compare(now, then, spec, goal)
 
 
 def assess(  # noqa: PLR0913  # runs, and what is known beside them
@@ -617,13 +617,26 @@ def _newest_configuration(
     return _configurations(same, spec, originals)[0]
 
 
-def _compare(now: Configuration, then: Configuration, metric: str, goal: Goal) -> BestSoFar:
+def _compare(
+    now: Configuration, then: Configuration, spec: ExperimentSpec, goal: Goal
+) -> BestSoFar:
+    metric = spec.metric or ""
     difference = now.statistics[metric].mean - then.statistics[metric].mean
     gain = difference if goal == "max" else -difference
-    status: Literal["beaten", "equalled", "unbeaten"] = (
+    status: Literal["beaten", "equalled", "unbeaten", "fewer-replicates"] = (
         "beaten" if gain > 0 else "unbeaten" if gain < 0 else "equalled"
     )
+    if gain > 0 and not _replicates_of(then, spec) <= _replicates_of(now, spec):
+        status = "fewer-replicates"
     return BestSoFar(metric, status, now, then, gain)
+
+
+def _replicates_of(found: Configuration, spec: ExperimentSpec) -> set[_Key]:
+    return {
+        _key(_split(run.params, spec.replicates)[1])
+        for run, outcome in zip(found.runs, found.outcomes, strict=True)
+        if outcome in COUNTED
+    }
 
 
 def _share(data: frozenset[str], group: list[tuple[Assessment, Configuration]]) -> SharedData:

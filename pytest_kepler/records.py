@@ -363,9 +363,10 @@ class Configuration:
     is_current: bool = True
 
     def value(self, metric: str) -> float | None:
-        """Return the mean of `metric`, or None unless each replicate has a value."""
+        """Return the mean of `metric`, or None unless each replicate that ran has a value."""
         statistic = self.statistics.get(metric)
-        return statistic.mean if statistic and statistic.n == len(self.runs) else None
+        n_run = sum(outcome != "skipped" for outcome in self.outcomes)
+        return statistic.mean if statistic and statistic.n == n_run else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,11 +392,14 @@ class BestSoFar:
     """The best configuration of a session beside the best of the sessions before it.
 
     ``difference`` is signed so that a positive one is an improvement. With the status
-    ``data-changed``, ``earlier`` is the newest one on other data and nothing is compared.
+    ``data-changed``, ``earlier`` is the newest one on other data and nothing is compared; with
+    ``fewer-replicates`` the session is better without having run all replicates of the earlier.
     """
 
     metric: str
-    status: Literal["first", "beaten", "equalled", "unbeaten", "data-changed", "no-value"]
+    status: Literal[
+        "first", "beaten", "equalled", "unbeaten", "fewer-replicates", "data-changed", "no-value"
+    ]
     session: Configuration | None
     earlier: Configuration | None
     difference: float | None = None

@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib.util
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pytest_kepler.baseline import BASELINE_FILE, read_baselines, write_baseline
 from pytest_kepler.comparing import entries_of
-from pytest_kepler.errors import KeplerUsageError
+from pytest_kepler.errors import KeplerUsageError, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from pytest_kepler.answering import Comparing, SessionAnswer
     from pytest_kepler.harness.selection import Selection
     from pytest_kepler.harness.settings import Settings
-    from pytest_kepler.records import BaselineEntry, ClaimOutcome, ThresholdOutcome
+    from pytest_kepler.records import Assessment, BaselineEntry, ClaimOutcome, ThresholdOutcome
+
+
+_PASSED: Final = ("passed", "duplicate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,26 @@ def misses(answer: SessionAnswer) -> list[Miss]:
         Miss(one.experiment, f"baseline[{one.metric}]", one.message, is_worse=True)
         for one in answer.worse
     ]
+
+
+def never_logged(answer: SessionAnswer) -> list[str]:
+    """Return a sentence for each experiment that passed without any value of its metric.
+
+    Where a threshold is on the metric, that has failed already.
+    """
+    return [
+        f"{each.experiment} passed and never logged {each.spec.metric!r}, the metric that its mark "
+        f"names: {nearest(each.spec.metric, _logged(each))}"
+        for each in answer.assessments
+        if each.spec.metric is not None
+        and any(run.status in _PASSED for run in each.runs)
+        and each.spec.metric not in _logged(each)
+        and not any(one.metric == each.spec.metric for one in each.thresholds)
+    ]
+
+
+def _logged(each: Assessment) -> set[str]:
+    return {name for run in each.runs for name in run.metrics}
 
 
 def threshold_event(one: ThresholdOutcome, session_id: str) -> dict[str, Any]:
@@ -148,24 +171,45 @@ def update_baseline(
     KeplerUsageError
         If the file cannot be read or written.
     """
-    whole = [each for each in answer.assessments if each.experiment not in answer.partial]
-    new = entries_of(whole)
+    refused = {
+        each.experiment: why
+        for each in answer.assessments
+        if (why := _why_not_written(each, is_partial=each.experiment in answer.partial))
+    }
+    new = entries_of(each for each in answer.assessments if each.experiment not in refused)
     old = {(one.experiment, one.metric): one for one in comparing.entries}
     changed = [one for one in new if old.get((one.experiment, one.metric)) != one]
     if new:
         path = rootpath / BASELINE_FILE
         write_baseline(path, read_baselines(path), comparing.name, new)
     told = list(_old_and_new(changed, old))
-    written = {one.experiment for one in new}
-    for each in answer.assessments:
-        if each.experiment in answer.partial:
-            told.append(f"{each.experiment}: only a part of the grid has run: not written")
-        elif each.experiment not in written:
-            why = "it has no headline metric" if each.spec.metric is None else "no run has a value"
-            told.append(f"{each.experiment}: {why}: not written")
+    told += [f"{experiment}: not written: {why}" for experiment, why in refused.items()]
     if not changed:
         told.append("nothing changed")
     return changed, [f"baseline {comparing.name}: {line}" for line in told]
+
+
+def _why_not_written(each: Assessment, *, is_partial: bool) -> str:
+    """Say why an experiment's results are no baseline; '' if they are one."""
+    missed = [one.metric for one in each.thresholds if one.status == "missed"]
+    worse = [one.metric for one in each.comparisons if one.fails]
+    why = ""
+    if is_partial:
+        why = "only a part of the grid has run"
+    elif each.spec.metric is None:
+        why = "it has no headline metric"
+    elif each.goal is None:
+        why = f"nobody can tell which way {each.spec.metric} is better: say goal= in the mark"
+    elif each.best is None:
+        why = f"no configuration has a value of {each.spec.metric} from each of its replicates"
+    elif missed:
+        why = f"it missed what it must reach ({', '.join(missed)})"
+    elif worse:
+        why = (
+            f"{', '.join(worse)} got worse than is tolerated; to accept that, remove its table "
+            f"from {BASELINE_FILE} and repeat"
+        )
+    return why
 
 
 def _old_and_new(

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import tempfile
+import textwrap
 import time
 from collections import Counter
 from pathlib import Path
@@ -24,6 +26,7 @@ from pytest_kepler.harness.concluding import (
     baseline_event,
     claim_event,
     misses,
+    never_logged,
     threshold_event,
     update_baseline,
 )
@@ -33,7 +36,9 @@ from pytest_kepler.identity.collector import collector_paused
 from pytest_kepler.spool import Spool, new_id
 
 if TYPE_CHECKING:
-    from pytest_kepler.answering import SessionAnswer
+    from collections.abc import Iterable
+
+    from pytest_kepler.answering import Comparing, SessionAnswer
     from pytest_kepler.harness.selection import Selection
     from pytest_kepler.harness.workbench import Workbench
 
@@ -93,8 +98,12 @@ class Controller:
         if words is not None:
             self._n_reports += 1
             self.notices += [one for one in words["notices"] if one not in self.notices]
-            self.troubles += [one for one in words["troubles"] if one not in self.troubles]
+            self._add_troubles(words["troubles"])
             self._is_whole = words["is_whole"]
+
+    def _add_troubles(self, troubles: Iterable[str]) -> None:
+        """Add what was not said yet: the processes of a session are in the same trouble."""
+        self.troubles += [one for one in troubles if one not in self.troubles]
 
     # What is seen of each test
 
@@ -158,7 +167,7 @@ class Controller:
         if self._bench is not None:
             self._bench.close()
             self.notices += self._bench.notices
-            self.troubles += self._bench.troubles()
+            self._add_troubles(self._bench.troubles())
         if not self._n_reports:
             return
         with collector_paused():
@@ -183,13 +192,17 @@ class Controller:
             if not settings.smoke:
                 in_file = read_baselines(self.config.rootpath / BASELINE_FILE)
                 entries = tuple(in_file.get(settings.baseline, ()))
-                comparing = Comparing(
-                    settings.baseline, entries, settings.tolerances, self._is_whole
-                )
+                # Where there is trouble, runs may be missing in the journal that are not gone.
+                is_whole = self._is_whole and not self.troubles
+                comparing = Comparing(settings.baseline, entries, settings.tolerances, is_whole)
             self.outcome = answer_session(settings.journal, self.session_id, comparing)
+            if comparing is not None and not comparing.entries:
+                self._tell_other_baseline(self.outcome.comparing)
         except KeplerError as error:
-            self.troubles.append(str(error))
+            self._add_troubles([str(error)])
             return []
+        if not settings.smoke:
+            self.notices += never_logged(self.outcome)
         missed = misses(self.outcome)
         self._record(self.outcome, int(exitstatus) or int(bool(missed or self._blocked)))
         if settings.share is not None:
@@ -197,6 +210,14 @@ class Controller:
 
             self.notices += Journal(settings.journal).sync(settings.share).troubles
         return missed
+
+    def _tell_other_baseline(self, used: Comparing | None) -> None:
+        """Say that the journal's own record stood in for a file that has no such baseline."""
+        if used is not None and used.entries and (self.config.rootpath / BASELINE_FILE).exists():
+            self.notices.append(
+                f"{BASELINE_FILE} has no baseline {used.name!r}: compared with what the journal "
+                "recorded of it"
+            )
 
     def _record(self, outcome: SessionAnswer, status: int) -> None:
         """Spool what the session concluded, and its end."""
@@ -226,6 +247,7 @@ class Controller:
             }
         )
         spool.close()
+        self._add_troubles([spool.trouble] if spool.trouble else [])
 
     def _report_miss(self, miss: Miss) -> None:
         """Make a miss an entry of its own, in the terminal and in JUnit's file."""
@@ -273,10 +295,11 @@ class Controller:
         self._write_markdown()
         if self.config.option.collectonly and self._selection is not None:
             self.notices += guarding(self._selection)
+        width = terminalreporter._tw.fullwidth  # noqa: SLF001  # no public way
         for notice in self.notices:
-            terminalreporter.write_line(f"kepler: {notice}", yellow=True)
+            terminalreporter.write_line(_wrapped(notice, width), yellow=True)
         for trouble in self.troubles:
-            terminalreporter.write_line(f"kepler: {trouble}", red=True)
+            terminalreporter.write_line(_wrapped(trouble, width), red=True)
         for line in self._annotations.lines(self._missed):
             terminalreporter.write_line(line)
 
@@ -328,6 +351,21 @@ def guarding(selection: Selection) -> list[str]:
 def _told(report: pytest.TestReport) -> dict[str, Any] | None:
     told: dict[str, Any] | None = getattr(report, "_kepler", None)
     return told
+
+
+def _wrapped(sentence: str, width: int) -> str:
+    """Return a line of ours, broken at the terminal's width but not within commands and paths."""
+    glued = re.sub(
+        "`[^`]*`", lambda command: command[0].replace(" ", "\N{NO-BREAK SPACE}"), sentence
+    )
+    lines = textwrap.wrap(
+        f"kepler: {glued}",
+        width,
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return "\n".join(lines).replace("\N{NO-BREAK SPACE}", " ")
 
 
 def _shown(path: Path, config: pytest.Config) -> str:

@@ -22,7 +22,8 @@ A comparison has
 A claim has
     ``claim, metric, better, than, margin, verdict, estimate, low, high, level, n_pairs, message``.
 ``best_so_far`` has
-    ``metric, status`` (``first, beaten, equalled, unbeaten, data-changed, no-value``),
+    ``metric, status`` (``first, beaten, equalled, unbeaten, fewer-replicates, data-changed,
+    no-value``),
     ``difference`` (positive is better), ``session`` and ``earlier`` (configurations or null).
 An entry of ``shared`` has
     ``evaluated_on, metric, goal, entries`` (``experiment, configuration``).

@@ -263,6 +263,7 @@ def _best_so_far(best: BestSoFar, varying: Sequence[str], symbols: Symbols, now:
     gain = number(abs(best.difference or 0.0), digits=2)
     said = {
         "beaten": f"this session is {gain} better: a new best",
+        "fewer-replicates": f"this session is {gain} better, in other replicates: no new best yet",
         "unbeaten": f"this session is {gain} behind",
         "equalled": "equalled",
         "no-value": "this session has no value",

@@ -188,6 +188,8 @@ class SessionReport:
     findings: tuple[FoldedFinding, ...] = ()
     #: Experiments of the baseline that the project does not have any more.
     vanished: tuple[str, ...] = ()
+    #: What shows one of its runs.
+    command: str = "kepler show"
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +203,8 @@ class JournalReport:
     findings: tuple[FoldedFinding, ...] = field(default=())
     #: How many sessions the runs belong to.
     n_sessions: int = 0
+    #: What shows one of its runs.
+    command: str = "kepler show"
 
     @property
     def n_runs(self) -> int:

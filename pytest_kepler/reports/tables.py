@@ -66,15 +66,16 @@ def results_table(
         texts = [value(each.params[name]) if name in each.params else "" for each in shown]
         columns.append(Column(clean(name), right=_all_numbers(shown, name), rank=-place))
         body.append(texts)
+    sizes = _sizes(shown, metrics)
+    n = sizes[0] if len(set(sizes)) == 1 else 0
     for place, name in enumerate(metrics):
         first = place == 0
-        columns.append(
-            Column(_metric_title(section, name, first), right=True, rank=place and 9 + place)
-        )
+        title = f"{clean(name)} (n={n})" if first and n > 1 else clean(name)
+        columns.append(Column(title, right=True, rank=place and 9 + place))
         body.append(_metric_cells(shown, name, symbols, spread=first))
-    if not section.n_replicates:
+    if not n:
         columns.append(Column("n", right=True, rank=3))
-        body.append([str(len(each.runs)) for each in shown])
+        body.append([str(size) for size in sizes])
     columns.append(Column("time", right=True, rank=2))
     body.append([duration(each.seconds) for each in shown])
     columns.append(Column("last" if now else "status"))
@@ -215,9 +216,12 @@ def _all_numbers(shown: Sequence[Configuration], name: str) -> bool:
     )
 
 
-def _metric_title(section: Section, name: str, first: bool) -> str:
-    n = section.n_replicates
-    return f"{clean(name)} (n={n})" if first and n > 1 else clean(name)
+def _sizes(shown: Sequence[Configuration], metrics: Sequence[str]) -> list[int]:
+    """Return how many values the first metric's mean is of; without metrics, the runs."""
+    if not metrics:
+        return [len(each.runs) for each in shown]
+    found = [each.statistics.get(metrics[0]) for each in shown]
+    return [each.n if each else 0 for each in found]
 
 
 def _metric_cells(

@@ -197,5 +197,5 @@ def _footer(report: Report, style: Style) -> list[str]:
     shown = [each for section in report.sections for each in section.rows]
     best = [section.assessment.best for section in report.sections if section.assessment.best]
     example = next((run_id(each) for each in (*best, *shown)), "")
-    hint = f"{style.symbols.dot}a run in full: kepler show {example}" if example else ""
+    hint = f"{style.symbols.dot}a run in full: {report.command} {example}" if example else ""
     return _remarks([words.Remark("journal", f"{clean(report.journal)}{hint}")], style)

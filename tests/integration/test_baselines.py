@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 import xml.etree.ElementTree as ET
 
@@ -143,7 +144,7 @@ def test_a_part_of_the_grid_neither_fails_nor_writes(trained):
     trained.replace("helpers.py", "BASE = 0.90", "BASE = 0.80")
     result = trained.run(FAIL, "--kepler-update-baseline", "-k", "2-0")
     assert result.ret == 0, result.stdout.str()
-    assert "only a part of the grid has run: not written" in result.stdout.str()
+    assert "not written: only a part of the grid has run" in result.stdout.str()
     assert baseline(trained) == before
 
 
@@ -198,6 +199,50 @@ def test_a_tolerance_without_any_baseline_is_a_usage_error(project):
     assert not (project.path / ".kepler").exists()
 
 
+def test_a_baseline_that_was_edited_is_not_taken_for_the_runs_that_it_names(trained):
+    path = trained.path / "kepler-baseline.toml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(re.sub(r"value = 0\.92\d*", "value = 0.99", text), encoding="utf-8")
+    result = trained.run(FAIL)
+    assert result.ret == 4
+    assert "One of them was edited" in " ".join(result.stderr.str().split())
+    edited = re.sub(r"replicates = .*\n", "", text)
+    path.write_text(re.sub(r"value = 0\.92\d*", "value = 0.99", edited), encoding="utf-8")
+    result = trained.run(FAIL)
+    assert result.ret == 1
+    assert "baseline 0.99: worse by 0.069" in " ".join(result.stdout.str().split())
+
+
+def test_what_was_missed_or_got_worse_is_not_written_as_a_baseline(trained):
+    before = (trained.path / "kepler-baseline.toml").read_text(encoding="utf-8")
+    trained.replace("helpers.py", "BASE = 0.90", "BASE = 0.60")
+    result = trained.run("--kepler-update-baseline", FAIL)
+    assert result.ret == 1
+    assert f"{EXPERIMENT}: not written: accuracy got worse" in " ".join(result.stdout.str().split())
+    trained.replace("test_train.py", 'metric="accuracy"', 'metric="accuracy", at_least=0.9')
+    result = trained.run("--kepler-update-baseline")
+    assert result.ret == 1
+    assert "not written: it missed what it must reach (accuracy)" in " ".join(
+        result.stdout.str().split()
+    )
+    assert (trained.path / "kepler-baseline.toml").read_text(encoding="utf-8") == before
+
+
+def test_a_file_without_the_baseline_is_said_where_the_journal_stands_in(trained):
+    (trained.path / "kepler-baseline.toml").write_text("", encoding="utf-8")
+    text = " ".join(trained.run().stdout.str().split())
+    assert "kepler-baseline.toml has no baseline 'main': compared with what the journal" in text
+
+
+def test_the_gate_fails_where_a_part_of_the_grid_did_not_run(trained):
+    trained.run("--kepler-journal=part.duckdb", "-k", "1-0 or 1-1")
+    decided = trained.kepler("gate", "--journal", "part.duckdb")
+    assert decided.returncode == 1
+    assert f"gate failed: 2 runs\n  {EXPERIMENT}: only 2 of its 6 runs are there\n" in (
+        decided.stdout
+    )
+
+
 def test_the_gate_judges_the_whole_of_a_merged_journal(trained):
     trained.replace("helpers.py", "BASE = 0.90", "BASE = 0.80")
     for C in (1, 2):
@@ -227,7 +272,7 @@ def test_the_gate_fails_on_runs_that_did_not_pass_and_speaks_markdown_and_json(
     summary = trained.path / "summary.md"
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
     written = trained.kepler("gate", "--markdown", "gate.md")
-    assert written.stdout.endswith("gate failed: 12 runs\n  1 run failed\n")
+    assert written.stdout.endswith("gate failed: 6 runs\n  1 run failed\n")
     text = (trained.path / "gate.md").read_text(encoding="utf-8")
     assert text == summary.read_text(encoding="utf-8").removesuffix("\n")
     assert text == decided.stdout

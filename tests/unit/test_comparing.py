@@ -192,10 +192,13 @@ def test_a_markers_tolerance_is_checked(value):
 TEXTS = st.text(min_size=1, max_size=20)
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 ENTRIES = st.builds(
-    BaselineEntry,
+    lambda replicates, **more: BaselineEntry(
+        value=math.fsum(one / len(replicates) for one in replicates.values()),
+        replicates=replicates,
+        **more,
+    ),
     experiment=TEXTS,
     metric=TEXTS,
-    value=NUMBERS,
     goal=st.sampled_from(["max", "min", None]),
     replicates=st.dictionaries(TEXTS, NUMBERS, min_size=1, max_size=4),
     params=st.just(""),
@@ -238,7 +241,12 @@ def test_a_line_of_the_file_changes_only_where_a_result_did(tmp_path):
         ('<<<<<<< HEAD\n[main."t"]\n', "line 1: a merge conflict is not resolved"),
         ("[main", "is no TOML"),
         ("main = 1\n", "'main' must be a table of experiments"),
-        ('[main."t".metrics.a]\nvalue = "x"\n', "has no number under value"),
+        ('[main."t".metrics.a]\nvalue = "x"\n', "has no finite number under value"),
+        ('[main."t".metrics.a]\nvalue = nan\n', "has no finite number under value"),
+        (
+            '[main."t".metrics.a]\nvalue = 0.99\nreplicates = { "1" = 0.9, "2" = 0.92 }\n',
+            r"value is 0.99, and the mean of its replicates is 0.91\. One of them was edited",
+        ),
         ('[main."t".metrics.a]\nvalue = 1\ngoal = "maximum"\n', "has the goal 'maximum'"),
         ('[main."t".metrics.a]\nvalue = 1\nreplicates = 3\n', "replicates must be a table"),
     ],

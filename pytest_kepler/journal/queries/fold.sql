@@ -91,7 +91,8 @@ SELECT
     NOT bool_or(is_counted AND names IS NOT NULL)
         OR bool_and(is_in_use) FILTER (WHERE is_counted) AS is_current,
     CASE
-        WHEN count(value) FILTER (WHERE is_counted AND isfinite(value)) = count(*)
+        WHEN count(value) FILTER (WHERE is_counted AND isfinite(value))
+            = count(*) FILTER (WHERE outcome <> 'skipped')
         THEN avg(value)
     END AS mean,
     bool_or(is_counted AND names IS NOT NULL) AND count(eval) = count(*) AS is_shared,

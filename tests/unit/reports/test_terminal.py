@@ -250,9 +250,13 @@ def test_a_run_that_is_no_ground_to_skip_is_told_with_the_reason(runs, session):
     assert f"unsound      2 runs: {reason}" in text
 
 
-def test_how_many_runs_a_configuration_has_is_a_column_only_where_it_differs(runs, session):
-    assert re.search(r"  n   time", render_terminal(report_of(runs[:4], session.now), 140))
-    assert not re.search(r"  n   time", render_terminal(report_of(runs[:6], session.now), 140))
+def test_of_how_many_values_a_mean_is_is_a_column_only_where_it_differs(runs, session):
+    whole = [run for run in runs if run.params["C"] == 10]
+    assert not re.search(r"  n   time", render_terminal(report_of(whole, session.now), 140))
+    cut = [*whole[:-1], dataclasses.replace(whole[-1], status="interrupted", metrics={})]
+    text = render_terminal(report_of(cut, session.now), 140)
+    assert re.search(r"  n   time", text)
+    assert "(n=" not in text
 
 
 def test_what_duplicates_saved_is_told(session):
