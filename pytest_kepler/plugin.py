@@ -87,7 +87,9 @@ class _Collection:
         self, session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
     ) -> Generator[None, object, object]:
         result = yield
-        if any(item.get_closest_marker("experiment") for item in items):
+        if any(
+            mark.name in {"experiment", "claim"} for one in items for mark in one.iter_markers()
+        ):
             from pytest_kepler.harness.session import begin
 
             begin(session, config, items)

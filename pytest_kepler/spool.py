@@ -219,6 +219,7 @@ class Spool:
 
     def _fall_back(self, line: bytes, error: OSError) -> None:
         """Go on in a temporary folder, once; without one the events are lost and it is said."""
+        import shlex
         import tempfile
 
         lost = f"{self.folder} cannot be written ({error.strerror})"
@@ -227,8 +228,14 @@ class Spool:
             self.trouble = f"{lost}: what was logged since is lost."
             return
         try:
-            self.folder = Path(tempfile.mkdtemp(prefix="kepler-spool-"))
-            self.trouble = f"{lost}: this session's runs are kept in {self.folder}."
+            # One for all processes of the session: its id is in the name, which nobody can guess.
+            home = Path(tempfile.gettempdir()) / f"kepler-spool-{self.label.partition('-')[0]}"
+            home.mkdir(mode=0o700, exist_ok=True)
+            self.folder = home / FOLDER
+            self.trouble = (
+                f"{lost}: this session's runs are kept in {home}; "
+                f"`kepler merge {shlex.quote(str(home))}` brings them into the journal."
+            )
             self._append(line)
         except OSError:
             self.trouble = f"{lost}, nor can a temporary folder: this session's runs are lost."

@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib.util
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from pytest_kepler.baseline import BASELINE_FILE, read_baselines, write_baseline
 from pytest_kepler.comparing import entries_of
-from pytest_kepler.errors import KeplerUsageError, nearest
+from pytest_kepler.errors import KeplerUsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from pytest_kepler.harness.selection import Selection
     from pytest_kepler.harness.settings import Settings
     from pytest_kepler.records import Assessment, BaselineEntry, ClaimOutcome, ThresholdOutcome
-
-
-_PASSED: Final = ("passed", "duplicate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,26 +69,6 @@ def misses(answer: SessionAnswer) -> list[Miss]:
         Miss(one.experiment, f"baseline[{one.metric}]", one.message, is_worse=True)
         for one in answer.worse
     ]
-
-
-def never_logged(answer: SessionAnswer) -> list[str]:
-    """Return a sentence for each experiment that passed without any value of its metric.
-
-    Where a threshold is on the metric, that has failed already.
-    """
-    return [
-        f"{each.experiment} passed and never logged {each.spec.metric!r}, the metric that its mark "
-        f"names: {nearest(each.spec.metric, _logged(each))}"
-        for each in answer.assessments
-        if each.spec.metric is not None
-        and any(run.status in _PASSED for run in each.runs)
-        and each.spec.metric not in _logged(each)
-        and not any(one.metric == each.spec.metric for one in each.thresholds)
-    ]
-
-
-def _logged(each: Assessment) -> set[str]:
-    return {name for run in each.runs for name in run.metrics}
 
 
 def threshold_event(one: ThresholdOutcome, session_id: str) -> dict[str, Any]:

@@ -26,7 +26,6 @@ from pytest_kepler.harness.concluding import (
     baseline_event,
     claim_event,
     misses,
-    never_logged,
     threshold_event,
     update_baseline,
 )
@@ -120,7 +119,8 @@ class Controller:
             if settings.smoke:
                 lines.append("kepler: smoke: a few steps on a few rows, nothing is judged")
             lines.append(f"kepler: journal {_shown(settings.journal, self.config)}")
-            lines += [f"kepler: {notice}" for notice in self._bench.notices[:_SHOWN_NOTICES]]
+            width = self._width()
+            lines += [_wrapped(one, width) for one in self._bench.notices[:_SHOWN_NOTICES]]
             del self._bench.notices[:]
         return lines
 
@@ -201,8 +201,6 @@ class Controller:
         except KeplerError as error:
             self._add_troubles([str(error)])
             return []
-        if not settings.smoke:
-            self.notices += never_logged(self.outcome)
         missed = misses(self.outcome)
         self._record(self.outcome, int(exitstatus) or int(bool(missed or self._blocked)))
         if settings.share is not None:
@@ -295,13 +293,18 @@ class Controller:
         self._write_markdown()
         if self.config.option.collectonly and self._selection is not None:
             self.notices += guarding(self._selection)
-        width = terminalreporter._tw.fullwidth  # noqa: SLF001  # no public way
+        width = self._width()
         for notice in self.notices:
             terminalreporter.write_line(_wrapped(notice, width), yellow=True)
         for trouble in self.troubles:
             terminalreporter.write_line(_wrapped(trouble, width), red=True)
         for line in self._annotations.lines(self._missed):
             terminalreporter.write_line(line)
+
+    def _width(self) -> int:
+        """Return how wide the terminal is, as pytest has found."""
+        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
+        return int(reporter._tw.fullwidth) if reporter is not None else 80  # noqa: SLF001
 
     def _write_markdown(self) -> None:
         target = self.config.getoption("kepler_markdown")

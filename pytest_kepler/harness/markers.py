@@ -14,6 +14,8 @@ from pytest_kepler.harness.params import flatten
 from pytest_kepler.records import ClaimSpec, ExperimentSpec, goal_of_name
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pytest
 
 _FIELDS = ExperimentSpec.__dataclass_fields__.keys() - {"claims"}
@@ -109,6 +111,55 @@ def _read_side(
             msg = f"{where}: {name} names {one!r}, which is no parameter of the grid: "
             raise KeplerUsageError(msg + nearest(one, known))
     return flat
+
+
+def refuse_misplaced(items: Iterable[pytest.Item], *, has_experiments: bool) -> None:
+    """Refuse a claim on a test that is no experiment, and a sanity test that is one.
+
+    Parameters
+    ----------
+    items : iterable of pytest.Item
+        What was collected.
+    has_experiments : bool
+        Whether there are any among them: else a claim without sides is somebody else's mark.
+
+    Raises
+    ------
+    KeplerUsageError
+        If there is one.
+    """
+    for item in items:
+        homes: dict[str, Any] = {}
+        for node, mark in item.iter_markers_with_node():  # the nearest first
+            homes.setdefault(mark.name, node)
+        if "experiment" in homes:
+            _refuse_sanity(item, homes)
+        elif "claim" in homes:
+            _refuse_claim(item, has_experiments=has_experiments)
+
+
+def _refuse_sanity(item: pytest.Item, homes: Mapping[str, Any]) -> None:
+    if "sanity" not in homes:
+        return
+    chain = item.listchain()
+    # One of a class or module whose tests are sanity tests may still be an experiment itself.
+    if chain.index(homes["sanity"]) >= chain.index(homes["experiment"]):
+        msg = (
+            f"{item.nodeid.partition('[')[0]} is marked as a sanity test and as an experiment: it "
+            "cannot stand before itself. Make two tests of it, or remove one mark."
+        )
+        raise KeplerUsageError(msg)
+
+
+def _refuse_claim(item: pytest.Item, *, has_experiments: bool) -> None:
+    mark = item.get_closest_marker("claim")
+    if mark is not None and (has_experiments or {"better", "than"} & mark.kwargs.keys()):
+        msg = (
+            f"@pytest.mark.claim of {item.nodeid.partition('[')[0]}: the test is no experiment, "
+            "and a claim is decided from an experiment's runs. Add "
+            '@pytest.mark.experiment(metric="…"), or remove the claim.'
+        )
+        raise KeplerUsageError(msg)
 
 
 def _docstring(item: pytest.Item) -> str | None:

@@ -13,11 +13,13 @@ from pytest_kepler.harness.contents import is_project
 from pytest_kepler.harness.controller import Controller
 from pytest_kepler.harness.gatekeeper import Gatekeeper
 from pytest_kepler.harness.gates import is_experiment
+from pytest_kepler.harness.markers import refuse_misplaced
 from pytest_kepler.harness.producers import Producers
 from pytest_kepler.harness.protocol import Protocol
 from pytest_kepler.harness.selection import Selector, leave_out_unnamed
 from pytest_kepler.harness.settings import read_settings, setting
 from pytest_kepler.harness.stash import CAPTURED, EXPLAINER, SESSION
+from pytest_kepler.harness.tables import unmatched_tables
 from pytest_kepler.harness.tracker import FitGate, finding_event
 from pytest_kepler.harness.workbench import Workbench
 from pytest_kepler.identity.collector import collector_paused
@@ -46,7 +48,7 @@ class SessionPlugin:
 
 
 def begin(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Take over a finished collection that has experiments in it.
+    """Take over a finished collection that has experiments or claims in it.
 
     Raises
     ------
@@ -54,9 +56,12 @@ def begin(session: pytest.Session, config: pytest.Config, items: list[pytest.Ite
         If a mark, a setting or a need is wrong; under xdist the controller raises it.
     """
     worker = getattr(config, "workerinput", None)
+    has_experiments = any(is_experiment(item) for item in items)
     try:
-        with collector_paused():
-            _begin(session, config, items, worker)
+        refuse_misplaced(items, has_experiments=has_experiments)
+        if has_experiments:
+            with collector_paused():
+                _begin(session, config, items, worker)
     except KeplerUsageError as error:
         if worker is None:
             raise pytest.UsageError(str(error)) from None
@@ -93,6 +98,7 @@ def _begin(
     shared = worker["kepler"] if worker is not None else {}
     session_id = shared.get("session") or (controller.session_id if controller else new_id())
     bench = Workbench(config, settings, selection, session_id)
+    bench.notices += unmatched_tables(config.rootpath, config.stash[CAPTURED])
     bench.open()
     explainer = config.stash.get(EXPLAINER, None)
     if explainer is not None:

@@ -6,9 +6,11 @@ import json
 import os
 import socket
 import sys
+import tempfile
 import time
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -31,7 +33,6 @@ from pytest_kepler.spool import OUTBOX, Spool
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
 
     from pytest_kepler.harness.contents import Change
     from pytest_kepler.harness.selection import Selection
@@ -119,9 +120,15 @@ class Workbench:
         self._n_modules = 0
         self._artifacts: dict[str, list[Artifact]] = {}
         self._files_read: dict[str, dict[str, str]] = {}
-        self.opened = OpenedFiles(config.rootpath, self.folder)
+        self.opened = OpenedFiles(config.rootpath, self._left_out())
         self._environments: dict[str, dict[str, Any]] = {}
         self._began = False
+
+    def _left_out(self) -> list[Path]:
+        """Return the folders in which nothing is the project's data."""
+        base = self.config.getoption("basetemp", default=None)
+        temporary = [tempfile.gettempdir(), *([base] if base else [])]
+        return [self.folder, *(Path(one).absolute() for one in (sys.prefix, *temporary))]
 
     # Before the first run
 
@@ -269,15 +276,21 @@ class Workbench:
         return [name for name, hash_ in files.items() if self._file_hash(name) != hash_]
 
     def _file_hash(self, name: str) -> str:
+        path = self.config.rootpath / name
         try:
-            return self.fingerprint(self.config.rootpath / name)
-        except UnreadableValueError:
+            if name.endswith("/"):
+                return self.opened.entries_hash(path)
+            return self.fingerprint(path)
+        except (UnreadableValueError, OSError):
             return ""
 
     def files_of(self, paths: Iterable[Path]) -> dict[str, str]:
-        """Return the content hashes of files by their places below the rootdir."""
+        """Return the content hashes of files by their places below the rootdir.
+
+        The name of a folder ends with a slash, and what counts is which entries it has.
+        """
         root = self.config.rootpath
-        names = [path.relative_to(root).as_posix() for path in paths]
+        names = [path.relative_to(root).as_posix() + "/" * path.is_dir() for path in paths]
         return {name: self._file_hash(name) for name in names}
 
     def write_files_read(self, run_id: str, paths: Iterable[Path]) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import threading
 import time
 from typing import TYPE_CHECKING, Final
 
 from pytest_kepler.errors import JournalError, first_line_of
 from pytest_kepler.journal import lock, migrate
-from pytest_kepler.journal.place import cannot
+from pytest_kepler.journal.place import DEFAULT_NAME, HOME, cannot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -172,9 +173,16 @@ def damaged(place: Place, error: Exception) -> JournalError:
     """Return the error that says that the file cannot be read, and what to do."""
     return JournalError(
         f"The journal {place.file} is damaged and was not written to ({first_line_of(error)}). "
-        f"Move it away, or put a copy of it back; a new one is made by the next session. The "
-        f"spools in {place.spool} keep every run that is not yet in it."
+        f"`{_repair_command(place)}` moves it aside and makes a new one of all that can be read. "
+        f"The spools in {place.spool} keep every run that is not yet in it."
     )
+
+
+def _repair_command(place: Place) -> str:
+    """Return the command that mends a damaged journal, wherever that is."""
+    is_usual = place.file.name == DEFAULT_NAME and place.file.parent.name == HOME
+    named = "" if is_usual else f" --journal {shlex.quote(str(place.file))}"
+    return f"kepler doctor --repair{named}"
 
 
 def write_failed(place: Place, error: Exception) -> JournalError:

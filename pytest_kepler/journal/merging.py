@@ -16,9 +16,9 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
 from pytest_kepler.errors import QueryError
-from pytest_kepler.journal import connect, lock, migrate, state
+from pytest_kepler.journal import connect, lock, migrate, state, stray
 from pytest_kepler.journal.ingest import ingest
-from pytest_kepler.journal.place import cannot
+from pytest_kepler.journal.place import DEFAULT_NAME, cannot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,12 +50,12 @@ _SETS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """What came from one journal.
+    """What came from one journal, or from a folder of spools.
 
     Attributes
     ----------
     source : Path
-        Its file.
+        Its file, or the folder.
     n_runs : int
         Runs that are new here, or better known.
     n_there : int
@@ -63,7 +63,7 @@ class Merged:
     n_artifacts : int
         Files that were copied.
     missing : tuple of str
-        Artefacts that it names and does not have, or has damaged.
+        Artefacts that it names and does not have, or has damaged; spools whose writer lives.
     """
 
     source: Path
@@ -81,7 +81,8 @@ def merge(place: Place, sources: list[Place]) -> list[Merged]:
     place : Place
         The journal that grows; its spools are taken into it first.
     sources : list of Place
-        The others. Their own spools are taken into them first; otherwise they are only read.
+        The others. Their own spools are taken into them first; otherwise they are only read. One
+        that is a folder is a folder of spools, which stay there.
 
     Raises
     ------
@@ -93,16 +94,39 @@ def merge(place: Place, sources: list[Place]) -> list[Merged]:
     for source in sources:
         _require_other(source, place)
     ingest(place)
-    return [_merge_one(place, source) for source in sources]
+    return [
+        _merge_spools(place, source.file) if source.file.is_dir() else _merge_one(place, source)
+        for source in sources
+    ]
 
 
 def _require_other(source: Place, place: Place) -> None:
-    if source.file.resolve() == place.file.resolve():
+    own = {place.file.resolve(), place.folder.resolve(), place.spool.resolve()}
+    if source.file.resolve() in own:
         msg = f"{source.file} is the journal that the others are merged into; leave it out."
         raise QueryError(msg)
+    if source.file.is_dir():
+        _require_spools(source.file)
+        return
     if not source.file.exists() and not source.spools():
         msg = f"There is no journal at {source.file}."
         raise QueryError(msg)
+
+
+def _require_spools(folder: Path) -> None:
+    file = folder / DEFAULT_NAME
+    if file.exists():
+        msg = f"{folder} is the folder of a journal; name its file, {file}."
+        raise QueryError(msg)
+    if not stray.spools_in(folder):
+        msg = f"{folder} is a folder without spools; name the file of a journal."
+        raise QueryError(msg)
+
+
+def _merge_spools(place: Place, folder: Path) -> Merged:
+    n_there, busy = stray.bring(place, stray.spools_in(folder))
+    n_new = ingest(place).n_runs
+    return Merged(folder, n_new, n_there - n_new, 0, tuple(busy))
 
 
 def _merge_one(place: Place, source: Place) -> Merged:

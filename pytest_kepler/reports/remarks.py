@@ -52,6 +52,8 @@ _MOST_FINDINGS: Final = 6
 _MOST_PLACES: Final = 3
 #: Seconds; what duplicates saved is told from here on.
 _WORTH_SAVING: Final = 0.0995
+#: How runs end that have said all that they would.
+_DONE: Final = frozenset({"passed", "duplicate"})
 #: Why a run is new where nothing was known, or where that was asked for: not worth a line.
 _OBVIOUS: Final = frozenset({"first run", "asked for by --kepler-duplicates=run"})
 #: A place with a name or a number of its own, such as ``column 'mass'``.
@@ -315,9 +317,12 @@ def _unknown_metric(section: Section) -> list[Remark]:
     metric = section.assessment.spec.metric
     logged = {name for each in section.rows for name in each.statistics}
     judged = {each.metric for each in section.assessment.thresholds}
-    if metric is None or not logged or metric in logged | judged:
+    if metric is None or metric in logged | judged:
         return []
-    return [Remark("metric", f"{metric!r} was never logged; {nearest(metric, logged)}", "warn")]
+    if not logged and not any(run.status in _DONE for run in section.assessment.runs):
+        return []
+    known = nearest(metric, logged) if logged else "nothing was"
+    return [Remark("metric", f"{metric!r} was never logged; {known}", "warn")]
 
 
 def _other_data(section: Section) -> list[Remark]:

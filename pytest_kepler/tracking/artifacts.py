@@ -62,10 +62,8 @@ def _settle(folder: Path, temporary: Path, name: str, found: formats.Format) -> 
     n_bytes = temporary.stat().st_size
     path = f"{FOLDER}/{sha256[:2]}/{sha256}{found.suffix}"
     place = folder / path
-    if place.exists():
-        place.touch()  # what was saved just now is no rubbish, whatever runs named it before
-    else:
-        place.parent.mkdir(exist_ok=True)
-        # Complete or not there: a reader never sees half a file, nor does a second writer.
-        temporary.replace(place)
+    place.parent.mkdir(exist_ok=True)
+    # Complete or not there: a reader never sees half a file, nor does a second writer. A file that
+    # is there is replaced as well: it may be damaged, and what was saved just now is no rubbish.
+    temporary.replace(place)
     return Artifact(name, found.kind, sha256, n_bytes, path)

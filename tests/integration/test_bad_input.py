@@ -7,6 +7,23 @@ import stat
 
 import pytest
 
+BASELINE = """
+    [main."test_train.py::test_fit"]
+    params = "C=10"
+
+    [main."test_train.py::test_fit".metrics.accuracy]
+    value = 0.1
+    goal = "max"
+"""
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path_factory, monkeypatch):
+    """Return the folder that stands in for the system's temporary one."""
+    folder = tmp_path_factory.mktemp("temporary")
+    monkeypatch.setenv("TMPDIR", str(folder))
+    return folder
+
 
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
@@ -168,8 +185,61 @@ def test_a_folder_that_cannot_be_written_keeps_the_verdicts(project):
 
 def test_a_file_in_the_place_of_the_folder_keeps_the_verdicts_and_names_where_the_runs_are(project):
     project.standard()
-    (project.path / ".kepler").write_text("in the way")
+    home = project.path / ".kepler"
+    home.write_text("in the way")
     result = project.run()
     assert result.parseoutcomes()["passed"] == 5
     assert result.ret == 1
     assert "kepler-spool-" in result.stdout.str()
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
+def test_runs_that_the_journal_could_not_take_are_told_once_and_brought_back(
+    project, temporary, workers
+):
+    project.standard()
+    project.write("kepler-baseline.toml", BASELINE)
+    home = project.path / ".kepler"
+    home.write_text("in the way")
+    result = project.run("-p", "no:cacheprovider", *workers)
+    text = result.stdout.str()
+    assert result.ret == 1
+    assert "vanished" not in text
+    (folder,) = temporary.glob("kepler-spool-*")
+    assert not (temporary / ".gitignore").exists()
+    assert text.count("this session's runs are kept in") == 1
+    assert f"`kepler merge {folder}`" in text.replace("\n  ", " ")
+    home.unlink()
+    assert "4 new run(s), 0 known" in project.kepler("merge", str(folder)).stdout
+    assert "0 new run(s), 4 known" in project.kepler("merge", str(folder)).stdout
+    assert project.statuses() == ["passed"] * 4
+    project.run().assert_outcomes(passed=1, skipped=4)
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
+@pytest.mark.parametrize("content", ["", "no database"], ids=["empty", "text"])
+def test_a_damaged_journal_is_told_once_with_the_command_that_mends_it(project, content, workers):
+    project.standard()
+    project.write(".kepler/journal.duckdb", content)
+    result = project.run(*workers)
+    assert result.ret == 1
+    assert result.stdout.str().count("is damaged") == 1
+    assert "`kepler doctor --repair`" in result.stdout.str()
+    assert project.kepler("doctor", "--repair").returncode == 0
+    assert project.statuses() == ["passed"] * 4
+
+
+def test_what_we_say_at_the_end_is_no_wider_than_the_terminal(project, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    project.standard()
+    project.write(".kepler/journal.duckdb", "no database")
+    lines = project.run("-p", "no:cacheprovider").outlines
+    first = next(i for i, line in enumerate(lines) if line.startswith("kepler: The journal"))
+    told = [lines[first]]
+    for line in lines[first + 1 :]:
+        if not line.startswith("  "):
+            break
+        told.append(line)
+    assert len(told) > 2
+    assert all(len(line) <= 80 or " " not in line.strip() for line in told)
+    assert any("`kepler doctor --repair`" in line for line in told)

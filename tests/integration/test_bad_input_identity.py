@@ -140,22 +140,46 @@ def test_experiments_that_need_each_other_are_told_that_a_need_is_a_sanity_test(
     assert "Traceback" not in text
 
 
-def test_a_sanity_test_that_is_an_experiment_too_is_no_gate_of_itself(project):
+@pytest.mark.parametrize("mark", ["experiment", "experiment(needs=['test_both'])"])
+@pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["alone", "xdist"])
+def test_a_sanity_test_that_is_an_experiment_too_is_refused(project, mark, workers):
+    project.write(
+        "test_train.py",
+        f"""
+        import pytest
+
+        @pytest.mark.sanity
+        @pytest.mark.{mark}
+        def test_both(experiment):
+            print("TRAINED")
+        """,
+    )
+    result = project.run("-s", *workers)
+    text = result.stdout.str() + result.stderr.str()
+    assert result.ret == 4
+    assert "test_both is marked as a sanity test and as an experiment" in text
+    assert "Traceback" not in text
+    assert "TRAINED" not in text
+
+
+def test_an_experiment_in_a_module_of_sanity_tests_is_an_experiment(project):
     project.write(
         "test_train.py",
         """
         import pytest
 
-        @pytest.mark.sanity
-        @pytest.mark.experiment(needs=["test_both"])
-        def test_both(experiment):
-            print("TRAINED")
+        pytestmark = pytest.mark.sanity
+
+        def test_rule():
+            pass
+
+        @pytest.mark.experiment
+        def test_fit(experiment):
+            pass
         """,
     )
-    result = project.run("-s")
-    assert result.ret == 4
-    assert "test_both" in result.stdout.str() + result.stderr.str()
-    assert "TRAINED" not in result.stdout.str()
+    project.run().assert_outcomes(passed=2)
+    assert project.statuses() == ["passed"]
 
 
 def test_a_need_that_matches_several_functions_names_them(project):

@@ -7,6 +7,7 @@ import math
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -166,16 +167,34 @@ def test_threads_share_a_spool_without_mixing_lines(spool):
     assert spool.trouble == ""
 
 
-def test_a_folder_that_cannot_be_made_moves_the_spool_and_says_where(tmp_path):
+@pytest.fixture
+def temporary(tmp_path, monkeypatch):
+    """Return the folder that stands in for the system's, in which nothing is to stay."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+def test_a_folder_that_cannot_be_made_moves_the_spools_and_says_once_where_and_what_then(
+    tmp_path, temporary
+):
     (tmp_path / ".kepler").write_text("in the way")
-    spool = Spool(tmp_path / ".kepler", "session-main")
-    spool.write({"e": "x"})
-    assert lines(spool) == [{"e": "x"}]
-    assert str(spool.folder) in spool.trouble
-    spool.close()
+    spools = [Spool(tmp_path / ".kepler", f"session-{worker}") for worker in ("gw0", "gw1")]
+    for spool in spools:
+        spool.write({"e": "x"})
+        assert lines(spool) == [{"e": "x"}]
+        spool.close()
+    (home,) = temporary.iterdir()
+    assert {spool.path.parent for spool in spools} == {home / "spool"}
+    assert home.stat().st_mode & 0o777 == 0o700
+    (said,) = {spool.trouble for spool in spools}
+    assert f"kept in {home}; `kepler merge {home}`" in said
 
 
-def test_a_disk_that_is_full_in_the_middle_of_a_line_keeps_the_whole_line(spool, monkeypatch):
+def test_a_disk_that_is_full_in_the_middle_of_a_line_keeps_the_whole_line(
+    spool, temporary, monkeypatch
+):
     spool.write({"e": "before"})
     first = spool.path
     real = os.write
@@ -187,9 +206,9 @@ def test_a_disk_that_is_full_in_the_middle_of_a_line_keeps_the_whole_line(spool,
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return answer(descriptor, line)
 
-    monkeypatch.setattr(os, "write", full)
-    spool.write({"e": "after"})
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        spool.write({"e": "after"})
     assert first.read_bytes().startswith(b'{"e":"before"}\n')
     assert lines(spool) == [{"e": "after"}]
     assert "No space left" in spool.trouble

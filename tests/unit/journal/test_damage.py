@@ -34,10 +34,18 @@ def test_a_file_that_was_cut_is_never_written_to(filled, share):
 
 def test_an_empty_file_is_refused_and_the_spools_stay(filled):
     os.truncate(filled.path, 0)
-    with pytest.raises(JournalError, match="the file is empty"):
+    with pytest.raises(JournalError, match=r"the file is empty.*`kepler doctor --repair` moves"):
         filled.ingest()
     assert filled.path.stat().st_size == 0
     assert list((filled.folder / "spool").iterdir())
+
+
+def test_of_a_journal_elsewhere_the_command_that_mends_it_names_it(tmp_path):
+    path = tmp_path / "of us.duckdb"
+    path.write_text("no database")
+    with pytest.raises(JournalError) as raised:
+        Journal(path).all_runs()
+    assert f"`kepler doctor --repair --journal '{path}'`" in str(raised.value)
 
 
 def test_reading_a_damaged_file_is_a_clear_error(filled):
@@ -46,7 +54,9 @@ def test_reading_a_damaged_file_is_a_clear_error(filled):
         for position in range(20_000, size, 4_096):
             file.seek(position)
             file.write(b"\xa5" * 64)
-    with pytest.raises(JournalError, match=r"journal\.duckdb is damaged.*Move it away"):
+    with pytest.raises(
+        JournalError, match=r"journal\.duckdb is damaged.*`kepler doctor --repair` moves"
+    ):
         filled.all_runs()
     with pytest.raises(JournalError, match="is damaged"):
         filled.query("SELECT hypothesis FROM runs")

@@ -118,7 +118,52 @@ def test_what_cannot_be_merged_is_said_before_anything_is(tmp_path, journal, oth
         journal.merge([other.path, tmp_path / "nothing.duckdb"])
     with pytest.raises(QueryError, match="leave it out"):
         journal.merge([journal.path.parent / "x" / ".." / journal.path.name, other.path])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(QueryError, match="a folder without spools"):
+        journal.merge([other.path, tmp_path / "empty"])
+    (tmp_path / "empty" / "data.jsonl").write_text('{"text": "no event"}\n')
+    with pytest.raises(QueryError, match="a folder without spools"):
+        journal.merge([tmp_path / "empty"])
     assert not journal.exists()
+    with pytest.raises(QueryError, match=r"name its file, .*journal\.duckdb"):
+        journal.merge([filled(tmp_path / "x" / ".kepler" / "journal.duckdb").folder])
+    filled(journal.path)
+    for own in (journal.folder, journal.folder / "spool"):
+        with pytest.raises(QueryError, match="leave it out"):
+            journal.merge([own])
+
+
+@pytest.mark.parametrize("inner", [".", "spool"])
+def test_a_folder_of_spools_is_taken_in_and_twice_is_as_once(tmp_path, journal, inner):
+    lost = tmp_path / "lost"
+    writers = [Writer(lost).begin() for _ in range(2)]
+    ids = {writer.whole_run({"accuracy": 0.5}) for writer in writers}
+    open_one = writers[0].run()
+    for writer in writers:
+        writer.close()
+    (merged,) = journal.merge([lost / inner])
+    assert (merged.n_runs, merged.n_there, merged.missing) == (3, 0, ())
+    statuses = {run.run_id: run.status for run in journal.all_runs()}
+    assert statuses == {**dict.fromkeys(ids, "passed"), open_one: "crashed"}
+    (merged,) = journal.merge([lost / inner])
+    assert (merged.n_runs, merged.n_there) == (0, 3)
+    assert len(journal.all_runs()) == 3
+    assert len(list((lost / "spool").iterdir())) == 2  # they stay
+    assert not list((journal.folder / "spool").iterdir())
+
+
+def test_a_spool_whose_writer_lives_is_left_for_later_and_named(tmp_path, journal):
+    lost = tmp_path / "lost"
+    writer = Writer(lost).begin()
+    run = writer.run()
+    (merged,) = journal.merge([lost])
+    assert merged.n_runs == 0
+    assert [one.split(" (")[1] for one in merged.missing] == ["its session is not over)"]
+    writer.end(run)
+    writer.close()
+    (merged,) = journal.merge([lost])
+    assert (merged.n_runs, merged.missing) == (1, ())
+    assert [run.status for run in journal.all_runs()] == ["passed"]
 
 
 def test_half_a_journal_is_not_merged(tmp_path, journal, other):

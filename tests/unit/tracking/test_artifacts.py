@@ -248,6 +248,13 @@ def test_a_file_that_was_changed_is_not_read(experiment):
         experiment.load("thing")
 
 
+@pytest.mark.parametrize("damage", [b"te", b"xxxx"], ids=["truncated", "other bytes"])
+def test_a_damaged_file_is_whole_again_when_the_same_is_saved_again(experiment, damage):
+    experiment.save("text", "thing").write_bytes(damage)
+    assert experiment.save("text", "thing").read_text() == "text"
+    assert experiment.load("thing") == "text"
+
+
 def test_a_file_that_is_gone_is_said(experiment):
     experiment.save("text", "thing").unlink()
     with pytest.raises(ExperimentError, match=r"'thing' cannot be read.*No such file"):
