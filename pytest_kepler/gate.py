@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
     from datetime import date
 
+    from pytest_kepler.adapters.fits import EvaluationView
     from pytest_kepler.checks.config import CheckConfig
     from pytest_kepler.checks.running import Outcome
 
 #: Arguments of a fit that say more about its rows or its classes.
 _ABOUT_DATA: Final = ("sample_weight", "groups", "class_weight")
+#: Asked again of what is evaluated: there a waiver may still be of use.
+_ASKED_AGAIN: Final = ("K115",)
 #: What the data that a fit validates on is looked at for.
 _NOT_FINITE: Final = ("K304", "K305")
 #: What stands below a finding that shows a row of the data.
@@ -131,12 +134,13 @@ def examine_fit(  # noqa: PLR0913 - what `fit` was given, and how to judge it
         for one in part.findings
     )
     about_model = families.examine_model(
-        model, X, y, fit_kwargs, config, has_errors=has_errors, waived=kept
+        model, X, y, fit_kwargs, config, has_errors=has_errors, waived=kept, is_seeded=True
     )
     outcome = Outcome.joined([about_data, *about_validation, about_model])
     findings = [waived(finding, waivers, today) for finding in outcome.findings]
     known = {**config.ignored_with, **waivers}
-    findings += _once(cache, experiment, _unused_waivers(known, outcome.passed, today))
+    passed = [code for code in outcome.passed if code not in _ASKED_AGAIN]
+    findings += _once(cache, experiment, _unused_waivers(known, passed, today))
     return Verdict(
         findings,
         [one for one in findings if one.severity == "error" and not one.waiver],
@@ -190,7 +194,62 @@ def examine_curves(  # noqa: PLR0913 - the curves, and how to judge them
     outcome = families.examine_training(
         history, y, config.narrowed(select=select, family="training")
     )
-    findings = [waived(finding, waivers, today) for finding in outcome.findings]
+    return _after_the_fit(outcome, waivers, today)
+
+
+def examine_evaluation(
+    view: EvaluationView, *, config: CheckConfig, today: date, waive: Mapping[str, Any] = EMPTY
+) -> Verdict:
+    """Run the checks of what a run evaluates, beside what it has fitted.
+
+    Parameters
+    ----------
+    view : EvaluationView
+        The evaluated rows, and the fits before.
+    config, today, waive
+        As in `examine_fit`.
+
+    Raises
+    ------
+    KeplerUsageError
+        If a waiver cannot be read.
+    """
+    from pytest_kepler.checks import families
+
+    waivers = validate_waivers(waive)
+    return _after_the_fit(families.examine_evaluation(view, config), waivers, today)
+
+
+def examine_rows(
+    X: Any,
+    y: Any,
+    *,
+    config: CheckConfig,
+    today: date,
+    waive: Mapping[str, Any] = EMPTY,
+) -> Verdict:
+    """Check that rows and their target belong together (K115).
+
+    Parameters
+    ----------
+    X, y
+        What a model is about to be evaluated on.
+    config, today, waive
+        As in `examine_fit`.
+
+    Raises
+    ------
+    KeplerUsageError
+        If a waiver cannot be read.
+    """
+    from pytest_kepler.checks import families
+
+    waivers = validate_waivers(waive)
+    return _after_the_fit(families.examine_rows(X, y, config), waivers, today)
+
+
+def _after_the_fit(outcome: Outcome, waivers: Mapping[str, Waiver], day: date) -> Verdict:
+    findings = [waived(finding, waivers, day) for finding in outcome.findings]
     blocking = [one for one in findings if one.severity == "error" and not one.waiver]
     return Verdict(findings, blocking, outcome.not_applicable)
 

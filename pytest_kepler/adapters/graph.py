@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+import numpy as np
 
-    from pytest_kepler.adapters.views import Layer
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pytest_kepler.adapters.views import Array, Layer
 
 #: Activations of which a unit can be dead or saturated.
 WATCHED: Final = {"relu", "relu6", "sigmoid", "tanh"}
@@ -16,6 +18,11 @@ ENDS: Final = {
     "sigmoid": (0.0066929, 0.9933071),
     "tanh": (-0.9999092, 0.9999092),
 }
+#: Beside the largest of a matrix, a weight of this size does nothing.
+_NOTHING: Final = 1e-3
+#: Of even or normal weights one in a thousand is so small.
+_SMALL_SHARE: Final = 0.2
+_MATRIX_RANK: Final = 2
 #: Layers between an activation and the product that makes it a gate.
 _GATE_DEPTH: Final = 6
 _BEFORE_GATE: Final = {"activation", "conv", "dense", "passive"}
@@ -56,3 +63,14 @@ def first_weighted(layers: Sequence[Layer]) -> list[int]:
             first.append(position)
         behind.append(covered or layer.is_trainable)
     return first
+
+
+def has_small_weights(weights: Iterable[Array]) -> bool:
+    """Tell whether in some matrix many weights are next to nothing: decayed, or cut out."""
+    for one in weights:
+        if one.ndim < _MATRIX_RANK or one.dtype.kind != "f":
+            continue
+        sizes = np.abs(one)
+        if np.mean(sizes <= _NOTHING * sizes.max(initial=0.0)) > _SMALL_SHARE and sizes.any():
+            return True
+    return False

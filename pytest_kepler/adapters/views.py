@@ -42,8 +42,12 @@ class NotApplicable(Exception):  # noqa: N818 - the third outcome of a check, no
     """A check lacks what it needs; the message says what, in a few words."""
 
 
+#: How the reason begins where a network raised an error.
+CANNOT_BE_CALLED: Final = "the model cannot be called on the first rows"
+
+
 @contextlib.contextmanager
-def quiet_failures(what: str = "the model cannot be called on the first rows") -> Iterator[None]:
+def quiet_failures(what: str = CANNOT_BE_CALLED) -> Iterator[None]:
     """Turn whatever goes wrong inside into `NotApplicable`, with the first line of its message."""
     try:
         yield
@@ -443,6 +447,10 @@ def rows_at(value: Any, rows: Array) -> Any:
     return value[rows]
 
 
+def _rows_of(source: Any, rows: Array) -> Any:
+    return rows_at(source.tocsr() if is_sparse(source) else source, rows)
+
+
 # --- Reading blocks -----------------------------------------------------------------------
 
 
@@ -774,6 +782,37 @@ class DataView:
             raise NotApplicable("there are several targets")
         return self.targets[0]
 
+    @cached_property
+    def labelled(self) -> DataView:
+        """The rows that have a label in every target; the view itself where all rows have one.
+
+        Raises
+        ------
+        NotApplicable
+            If no row has one.
+        """
+        n_rows = set(self.lengths.values())
+        if len(n_rows) != 1 or not any(target.missing.any() for target in self.targets):
+            return self
+        lacking = np.zeros(n_rows.pop(), dtype=bool)
+        for target in self.targets:
+            lacking |= target.missing.reshape(target.n_rows, -1).any(axis=1)
+        rows = np.flatnonzero(~lacking)
+        if not len(rows):
+            raise NotApplicable("no row has a label, and K305 tells of it")
+        extras = {
+            name: rows_at(value, rows) if name in self.lengths else value
+            for name, value in self.extras.items()
+        }
+        blocks = tuple(
+            _block(_rows_of(one.source, rows), one.name, one.sample_rows) for one in self.blocks
+        )
+        targets = tuple(Target(one.name, one.values[rows]) for one in self.targets)
+        lengths = dict.fromkeys(self.lengths, len(rows))
+        return replace(
+            self, blocks=blocks, targets=targets, lengths=lengths, extras=extras, memo={}
+        )
+
     def require_rows(self) -> None:
         """Raise `NotApplicable` unless there are rows to look at."""
         if self.unreadable:
@@ -997,6 +1036,36 @@ class LayerSignal:
 
 
 @dataclass(frozen=True, slots=True)
+class Frozen:
+    """What of a network is never trained but comes before something that is.
+
+    ``share`` is that of all parameters; ``is_initial`` tells that all kernels are as if just drawn
+    at random, and that nothing else shows that they were ever trained.
+    """
+
+    layers: Sequence[str]
+    n_kernels: int
+    share: float
+    is_initial: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Modes:
+    """What a trained network answers for one batch in inference and in training mode.
+
+    Nothing random takes part. ``losses`` are without penalties, and None where no loss is known;
+    ``norms`` are the layers whose statistics make the difference, ``n_steps`` how often these were
+    updated.
+    """
+
+    inference: Array
+    training: Array
+    losses: tuple[float, float] | None
+    norms: Sequence[str]
+    n_steps: int
+
+
+@dataclass(frozen=True, slots=True)
 class Weight:
     """One trainable weight in the probe.
 
@@ -1102,6 +1171,16 @@ class ModelView:
         raise NotApplicable("the model is not a network")
 
     @property
+    def is_thinned(self) -> bool:
+        """Whether weights are made small or zero on purpose: by a penalty, a decay or pruning."""
+        raise NotApplicable("the model is not a network")
+
+    @property
+    def frozen(self) -> Frozen:
+        """The layers of a network that are never trained but come before some that are."""
+        raise NotApplicable("the model is not a network")
+
+    @property
     def is_network(self) -> bool:
         """Whether the model is a network that is trained by gradients."""
         return False
@@ -1185,6 +1264,11 @@ class ModelView:
         del labels
         raise NotApplicable("the model is not a network")
 
+    def modes(self, labels: Any) -> Modes:
+        """Return what a clone answers for the first rows in both modes, and the losses of that."""
+        del labels
+        raise NotApplicable("the model is not a network")
+
     def probe(self, labels: Any, max_parameters: int) -> Probe:
         """Take a few training steps on a clone, given what `fit` gets as its target."""
         del labels, max_parameters
@@ -1205,6 +1289,8 @@ class FitView:
     labels: Any = None
     #: Networks with more parameters are not cloned.
     max_parameters: int = 20_000_000
+    #: Whether NumPy's own generator was seeded for this fit.
+    is_seeded: bool = False
 
     @property
     def probe(self) -> Probe:
@@ -1302,6 +1388,21 @@ class Procedure:
     chance: float | None = None
 
 
+def spread_over(model: ModelView, rows: Any, data: DataView) -> tuple[ModelView, Array]:
+    """Return a network on a batch of rows from all over some, and their positions.
+
+    The first rows alone may be of one kind. Of a dataset there are only the first.
+    """
+    if not model.is_network:
+        raise NotApplicable("the model is not a network")
+    data.require_rows()
+    n_rows = data.blocks[0].n_rows
+    chosen = np.unique(np.linspace(0, n_rows - 1, min(n_rows, BATCH_ROWS)).astype(np.int64))
+    if is_dataset(rows) or is_loader(rows):
+        return model, np.arange(len(chosen))
+    return model.afresh(source=rows_at(rows, chosen)), chosen
+
+
 @dataclass(frozen=True)
 class BehaviourView:
     """A trained model and held-out rows, with what it answers for them."""
@@ -1320,6 +1421,18 @@ class BehaviourView:
     procedure: Procedure | None = None
     #: Trains the model anew and answers for the rows.
     retrained: Callable[[], Array] | None = None
+    #: What the model predicts for any rows: labels, numbers or scores.
+    predicted: Callable[[Any], Array] | None = None
+    #: Rows that the model was trained on, as the user holds them, and as they are read.
+    train_rows: Any = None
+    trained_on: DataView | None = None
+    #: Saves the model, loads it anew, and returns what `answers` is of that one.
+    reload: Callable[[], Callable[[Array], Array]] | None = None
+
+    @cached_property
+    def spread(self) -> tuple[ModelView, Array]:
+        """A network on a batch of rows from all over the held-out ones, and their positions."""
+        return spread_over(self.model, self.rows, self.data)
 
     @cached_property
     def twice(self) -> tuple[Array, Array]:
@@ -1331,6 +1444,23 @@ class BehaviourView:
         if self.answers is None or not self.n_asked:
             raise NotApplicable("the rows cannot be asked one by one")
         return self.answers(rows)
+
+    def predict_for(self, rows: Any) -> Array:
+        """Return what the model predicts for any rows, as many as there are."""
+        if self.predicted is None:
+            raise NotApplicable("the rows cannot be asked one by one")
+        return self.predicted(rows)
+
+    def probabilities_for(self, rows: Any) -> Array:
+        """Return the probabilities of a classifier for any rows."""
+        if self.predict_proba is None or self.answer is None:
+            raise NotApplicable("the model gives no probabilities")
+        return self.answer(rows)
+
+    @cached_property
+    def held_out_answers(self) -> Array:
+        """What the model predicts for all held-out rows; a network's `predictions` are fewer."""
+        return self.predict_for(self.rows)
 
     @cached_property
     def predictions(self) -> Array:

@@ -59,11 +59,13 @@ def data(  # noqa: PLR0913 - a public function; all but the data are keywords
     Raises
     ------
     KeplerUsageError
-        If a code or a limit is unknown.
+        If a code or a limit is unknown, or `X` has no rows.
     """
     from pytest_kepler.checks import families
+    from pytest_kepler.checks.given import require_rows
 
     settings = families.settings("data", config, select, ignore, limits)
+    require_rows(X, "data")
     given = {"sample_weight": sample_weight, "class_weight": class_weight}
     extras = {name: value for name, value in given.items() if value is not None}
     return families.examine_data(X, y, model, settings, extras).findings
@@ -102,11 +104,13 @@ def split(  # noqa: PLR0913 - a public function; all but the data are keywords
     Raises
     ------
     KeplerUsageError
-        If a code, a limit or a column is unknown.
+        If a code, a limit or a column is unknown, or either side has no rows.
     """
-    from pytest_kepler.checks import families
+    from pytest_kepler.checks import families, given
 
     settings = families.settings("split", config, select, ignore, limits)
+    given.require_rows(X_train, "split", "X_train")
+    given.require_rows(X_test, "split", "X_test")
     both = (X_train, X_test, y_train, y_test)
     return families.examine_split(*both, groups, time, settings).findings
 
@@ -151,11 +155,13 @@ def model(  # noqa: PLR0913 - a public function; all but the data are keywords
     Raises
     ------
     KeplerUsageError
-        If a code or a limit is unknown.
+        If a code or a limit is unknown, `X` has no rows, or `model` is no model.
     """
-    from pytest_kepler.checks import families
+    from pytest_kepler.checks import families, given
 
     settings = families.settings("model", config, select, ignore, limits or {})
+    given.require_model(families.view_model(model, X, y, fit_kwargs), "model", "fit")
+    given.require_rows(X, "model")
     if batch_size is not None:
         fit_kwargs["batch_size"] = batch_size
     return families.examine_model(model, X, y, fit_kwargs, settings).findings
@@ -189,11 +195,12 @@ def training(
     Raises
     ------
     KeplerUsageError
-        If a code or a limit is unknown, or `history` holds no curves.
+        If a code or a limit is unknown, or `history` holds no curves, or not an epoch.
     """
-    from pytest_kepler.checks import families
+    from pytest_kepler.checks import families, given
 
     settings = families.settings("training", config, select, ignore, limits)
+    given.require_curves(history, "training")
     return families.examine_training(history, y, settings).findings
 
 
@@ -202,6 +209,8 @@ def behaviour(  # noqa: PLR0913 - a public function; all but the data are keywor
     X: Any,
     y: Any = None,
     *,
+    X_train: Any = None,
+    y_train: Any = None,
     invariant_to: Any = (),
     monotone: Mapping[Any, str] = EMPTY,
     procedure: Callable[[Any, Any], float] | None = None,
@@ -220,6 +229,10 @@ def behaviour(  # noqa: PLR0913 - a public function; all but the data are keywor
         A fitted scikit-learn estimator, a trained Keras model, or any object with `predict`.
     X, y
         Held-out rows and their target.
+    X_train, y_train : optional
+        The rows that the model was trained on, and their target: what the held-out rows are
+        compared with (K513), and what a linear model learns from (K703). A dataset or loader has
+        its target within.
     invariant_to : name, list of names, or mapping of names to changes, optional
         Columns that must not change the answer. In a mapping, a change is a function of a value,
         or a mapping of values to others; without one, a column takes the values of other rows.
@@ -244,15 +257,29 @@ def behaviour(  # noqa: PLR0913 - a public function; all but the data are keywor
     Raises
     ------
     KeplerUsageError
-        If a code, a limit or a column is unknown, or an expectation cannot be tried on the model.
+        If a code, a limit or a column is unknown, an expectation cannot be tried on the model,
+        `model` is no model, `X` has no rows, or `y` or what was trained on is missing or shorter
+        than what it belongs to.
     """
     from pytest_kepler.adapters.views import Procedure
-    from pytest_kepler.checks import families
+    from pytest_kepler.checks import families, given
     from pytest_kepler.checks.expectations import read_expectations
 
     settings = families.settings("behaviour", config, select, ignore, limits)
+    # A procedure and a training bring models of their own.
+    if model is not None or (procedure is None and train is None):
+        given.require_model(families.view_model(model, X), "behaviour", "predict")
+    given.require_rows(X, "behaviour")
+    given.require_equal_lengths(X, y, "behaviour")
     expectations = read_expectations(X, invariant_to, monotone)
-    given = None if procedure is None else Procedure(procedure, X, y, chance)
+    tried = None if procedure is None else Procedure(procedure, X, y, chance)
     return families.examine_behaviour(
-        model, X, y, settings, expectations=expectations, procedure=given, train=train
+        model,
+        X,
+        y,
+        settings,
+        trained_on=(X_train, y_train),
+        expectations=expectations,
+        procedure=tried,
+        train=train,
     ).findings

@@ -16,16 +16,33 @@ from pytest_kepler.records import EMPTY, Finding, Severity
 if TYPE_CHECKING:
     from types import ModuleType
 
-Family = Literal["data", "split", "model", "training", "behaviour"]
+Family = Literal["data", "split", "model", "training", "evaluation", "behaviour"]
 #: C0 reads shapes and configuration, C1 passes over the data, C2 runs one batch forward,
 #: C3 reads the training probe, C4 a history, C5 trains something small.
 Cost = Literal["C0", "C1", "C2", "C3", "C4", "C5"]
 Limits = Mapping[str, float]
 Check = Callable[[Any, Limits], Iterator[Finding]]
 
-FAMILIES: Final = ("data", "split", "model", "training", "behaviour")
-#: What the checks themselves report: a check that crashed, a waiver that nothing matches.
+FAMILIES: Final = ("data", "split", "model", "training", "evaluation", "behaviour")
+#: What the checks report of themselves.
 GENERAL: Final = "K000"
+_GENERAL_PAGE: Final = """\
+K000 of-the-checks: what the checks say of themselves, whatever they look at.
+
+model-not-asked, an error
+    The model raised an error where it was asked, so checks of its answers could not judge.
+    Mostly it is not fitted, or the rows have other columns.
+check-crashed, a note
+    A check failed. Nothing was concluded from it, and it blocks nothing. Please report it.
+unused-waiver, a note
+    A waiver met nothing, since its check has passed. Take it away, unless another run of the
+    experiment needs it.
+Why it matters
+    A check that could not judge is not one that passed, and silence would read as that.
+What it cannot see
+    A check that lacks an input: that is no fault. The journal, and ``kepler check`` with
+    ``--format json``, have the reason.
+"""
 RETIRED: Final = ("K203", "K501", "K503", "K1010", "K1011")
 
 
@@ -182,6 +199,7 @@ CHECKS: Final = _table(
     CheckInfo("K208", "output-ignores-input", "error", "model", "C3", {"min-variation": 1e-5}),
     CheckInfo("K209", "non-finite-weights", "error", "model", "C0", is_firm=True),
     CheckInfo("K210", "saturated-at-init", "warning", "model", "C2", {"share": 0.5}),
+    CheckInfo("K211", "frozen-random-base", "warning", "model", "C0", {"max-random-share": 0.5}),
     CheckInfo("K301", "redundant-columns", "warning", "data", "C1", {"min-r": 0.9999}),
     CheckInfo(
         "K302",
@@ -320,6 +338,38 @@ CHECKS: Final = _table(
     CheckInfo("K511", "loss-not-decreasing", "warning", "training", "C4", {"min-drop": 0.01}),
     CheckInfo("K512", "metric-collapse", "warning", "training", "C4", {"drop": 0.1}),
     CheckInfo(
+        "K515",
+        "test-set-used-in-training",
+        "error",
+        "evaluation",
+        "C1",
+        {"same-share": 0.99, "min-rows": 3},
+    ),
+    CheckInfo(
+        "K513",
+        "validation-better-than-training",
+        "warning",
+        "behaviour",
+        "C2",
+        {"min-lead": 0.02, "lead-errors": 3.0, "loss-ratio": 0.5},
+    ),
+    CheckInfo(
+        "K514",
+        "dead-units-after-training",
+        "warning",
+        "behaviour",
+        "C2",
+        {"dead-share": 0.7, "good-skill": 0.9},
+    ),
+    CheckInfo(
+        "K516",
+        "train-inference-gap",
+        "warning",
+        "behaviour",
+        "C2",
+        {"max-mode-ratio": 1.5, "min-mode-gap": 0.1, "min-steps": 1000},
+    ),
+    CheckInfo(
         "K601",
         "preprocessing-saw-test-rows",
         "warning",
@@ -336,6 +386,14 @@ CHECKS: Final = _table(
         "C1",
         {"max-levels": 100, "max-row-share": 0.1},
     ),
+    CheckInfo(
+        "K605",
+        "collinear-coefficients",
+        "warning",
+        "model",
+        "C1",
+        {"max-cond": 1e8, "max-vif": 10.0},
+    ),
     CheckInfo("K606", "fold-lacks-class", "error", "model", "C1", {"change-ratio": 0.5}),
     CheckInfo("K607", "cv-splits-groups", "error", "model", "C1", {"max-shared": 0}),
     CheckInfo("K608", "cv-ignores-time", "warning", "model", "C0"),
@@ -350,6 +408,15 @@ CHECKS: Final = _table(
         {"min-levels": 3, "max-levels": 50},
     ),
     CheckInfo("K612", "estimator-vs-target", "error", "model", "C1", {"max-fractions": 20}),
+    CheckInfo("K613", "constant-split-seed", "note", "model", "C0"),
+    CheckInfo(
+        "K614",
+        "test-used-for-choice",
+        "error",
+        "evaluation",
+        "C1",
+        {"choice-share": 0.1, "fit-share": 0.2, "min-rows": 5},
+    ),
     CheckInfo(
         "K701",
         "cannot-learn-one-batch",
@@ -359,6 +426,14 @@ CHECKS: Final = _table(
         {"warn": 0.85, "error": 0.95},
     ),
     CheckInfo("K702", "no-better-than-dummy", "error", "behaviour", "C2", {"errors": 2.0}),
+    CheckInfo(
+        "K703",
+        "no-better-than-linear",
+        "warning",
+        "behaviour",
+        "C5",
+        {"min-lead": 0.05, "lead-errors": 3.0},
+    ),
     CheckInfo(
         "K704",
         "learns-shuffled-labels",
@@ -370,6 +445,8 @@ CHECKS: Final = _table(
     CheckInfo("K705", "not-reproducible", "error", "behaviour", "C5", {"tol": 1e-6}),
     CheckInfo("K706", "row-order-changes-prediction", "error", "behaviour", "C2", {"tol": 1e-3}),
     CheckInfo("K707", "batch-size-changes-prediction", "error", "behaviour", "C2", {"tol": 1e-3}),
+    CheckInfo("K708", "input-does-not-matter", "error", "behaviour", "C2", {"min-fall": 1.0}),
+    CheckInfo("K709", "save-load-differs", "error", "behaviour", "C2", {"max-difference": 1e-5}),
     CheckInfo("K710", "inference-is-random", "error", "behaviour", "C2", {"tol": 1e-6}),
     CheckInfo("K711", "constant-prediction", "error", "behaviour", "C2", {"min-rel-sd": 0.01}),
     CheckInfo("K712", "invalid-probabilities", "error", "behaviour", "C2", {"max-sum-off": 1e-3}),
@@ -390,7 +467,7 @@ ONE_FAULT: Final = (
     ("K110", "K105"),
     ("K207", "K205", "K201", "K506", "K502", "K208", "K701"),
     ("K710", "K706", "K707"),
-    ("K711", "K702"),
+    ("K711", "K702", "K703"),
 )
 #: A check that only says once more, at some cost, what any of the others has said.
 FOLLOWS: Final = {"K112": ("K103", "K104", "K105", "K108", "K110", "K111", "K116", "K117")}
@@ -448,6 +525,8 @@ def explain(code: str) -> str:
     KeplerUsageError
         If there is no such check.
     """
+    if code.upper() == GENERAL:
+        return _GENERAL_PAGE
     info = find(code)
     page = (info.load().__doc__ or "").strip()
     facts = [f"{info.severity}, family {info.family}"]
@@ -470,13 +549,15 @@ def check_table() -> str:
         anchor = f"{info.code.lower()}-{info.name}"
         row = [f"[{info.code}](#{anchor})", info.name, info.severity, info.family, limits]
         lines.append(f"| {' | '.join(row)} |")
+    lines += ["", f"## {GENERAL}", "", *_page(_GENERAL_PAGE)]
     for info in CHECKS.values():
-        lines += ["", f"## {info.code} {info.name}", "", *_page(info)]
+        page = info.load().__doc__ or ""
+        lines += ["", f"## {info.code} {info.name}", "", *_page(page)]
     return "\n".join(lines) + "\n"
 
 
-def _page(info: CheckInfo) -> Iterator[str]:
-    first, *rest = (info.load().__doc__ or "").strip().splitlines()
+def _page(text: str) -> Iterator[str]:
+    first, *rest = text.strip().splitlines()
     yield _capital(first.partition(": ")[2])
     for line in rest:
         if line and not line.startswith(" "):

@@ -14,7 +14,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from pytest_kepler.adapters.views import Block, Column, ColumnStep, CrossValidation, FitView
+    from pytest_kepler.adapters.views import (
+        Block,
+        Column,
+        ColumnStep,
+        CrossValidation,
+        FitView,
+        ModelView,
+    )
 
     Fold = tuple[NDArray[np.int64], NDArray[np.int64]]
 
@@ -72,8 +79,32 @@ _PENALISED: Final = {
     "RidgeClassifier",
     "RidgeClassifierCV",
 }
+_NETWORKS: Final = {"MLPClassifier", "MLPRegressor"}
+_OF_TREES: Final = {
+    "ExtraTreesClassifier",
+    "ExtraTreesRegressor",
+    "GradientBoostingClassifier",
+    "GradientBoostingRegressor",
+    "HistGradientBoostingClassifier",
+    "HistGradientBoostingRegressor",
+    "RandomForestClassifier",
+    "RandomForestRegressor",
+}
+#: Libraries of boosted trees.
+_BOOSTING: Final = {"catboost", "lightgbm", "xgboost"}
+#: Linear models whose penalty has the strength ``alpha``.
+_WITH_ALPHA: Final = {
+    "ElasticNet",
+    "GammaRegressor",
+    "Lasso",
+    "PoissonRegressor",
+    "Ridge",
+    "TweedieRegressor",
+}
 _UNIT_DISTANCES: Final = {"minkowski", "euclidean", "manhattan", "l1", "l2", "chebyshev", None}
 _DEFAULT_FOLDS: Final = 5
+#: How deep an estimator may lie inside others.
+_MAX_NESTING: Final = 8
 
 
 def minds_scale(estimator: Any) -> bool:
@@ -96,10 +127,57 @@ def reads_numbers_as_amounts(estimator: Any) -> bool:
     return name == "LinearRegression" or name in GRADIENT | _DISTANCE | _KERNEL | _PENALISED
 
 
+def is_ensemble_or_network(model: ModelView) -> bool:
+    """Tell whether what answers is a network, a forest or boosted trees.
+
+    One that aims at a quantile counts as neither: it means to be wrong in one direction.
+    """
+    if model.is_network:
+        return True
+    part = model.model
+    for _ in range(_MAX_NESTING):
+        if part is None or _bends(part):
+            break
+        part = _inside(part)
+    return part is not None and _bends(part) and not _aims_at_quantile(part)
+
+
+def _inside(estimator: Any) -> Any:
+    """Return the fitted estimator that answers for a search, a pipeline or another wrapper."""
+    if hasattr(estimator, "steps"):
+        return estimator.steps[-1][1]
+    names = ("best_estimator_", "estimator_", "regressor_")
+    return next((getattr(estimator, name) for name in names if hasattr(estimator, name)), None)
+
+
+def _bends(estimator: Any) -> bool:
+    name = type(estimator).__name__
+    if name in _NETWORKS:
+        return bool(estimator.activation != "identity")
+    library = type(estimator).__module__.partition(".")[0]
+    is_boosted = library in _BOOSTING and getattr(estimator, "booster", None) != "gblinear"
+    return name in _OF_TREES or is_boosted
+
+
+def _aims_at_quantile(estimator: Any) -> bool:
+    aims = (getattr(estimator, name, None) for name in ("loss", "criterion", "objective"))
+    return any("quantile" in str(aim) for aim in aims)
+
+
 def _is_penalised(estimator: Any) -> bool:
     strength = getattr(estimator, "C", 1.0)
     is_off = isinstance(strength, int | float) and np.isinf(strength)
     return getattr(estimator, "penalty", "l2") is not None and not is_off
+
+
+def is_unpenalised(estimator: Any) -> bool:
+    """Tell whether an estimator is a linear model whose coefficients nothing holds down."""
+    name = type(estimator).__name__
+    if name == "LinearRegression":
+        return not getattr(estimator, "positive", False)
+    if name == "LogisticRegression":
+        return not _is_penalised(estimator)
+    return name in _WITH_ALPHA and getattr(estimator, "alpha", 1.0) == 0
 
 
 def of_xgboost(fit: FitView) -> list[Any]:

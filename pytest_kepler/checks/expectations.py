@@ -133,6 +133,10 @@ def require_one_number(answers: Array) -> None:
 # --- Trying an expectation -----------------------------------------------------------------------
 
 
+class NeverTriedError(Exception):
+    """No row could break an expectation; the message says why, in a few words."""
+
+
 @dataclass(frozen=True)
 class Trial:
     """What came of an expectation: how many pairs were tried, how many broke it, and the simplest.
@@ -178,15 +182,23 @@ class Trials:
         self._rng = np.random.default_rng(0)
 
     def run(self, expectation: Expectation) -> Trial:
-        """Return what came of an expectation."""
+        """Return what came of an expectation.
+
+        Raises
+        ------
+        NeverTriedError
+            If its column takes one value, or the change of it leaves every value as it is.
+        """
         places = self._places()
-        rows = self._likeness.rows(places)
-        pairs = self._pairs(expectation, rows, self._other_positions(expectation, len(places)))
-        moved = self._moved(expectation, pairs)
+        pairs = self._tried_at(expectation, places)
         is_other = self._differ(expectation, pairs)
-        broken = np.flatnonzero(is_other & (moved > self._tolerance))
         if not is_other.any():
-            raise NotApplicable(f"column {expectation.label!r} takes one value")
+            # A change of what is rare may have met none of these rows.
+            places = self._changed_places(expectation)
+            pairs = self._tried_at(expectation, places)
+            is_other = self._differ(expectation, pairs)
+        moved = self._moved(expectation, pairs)
+        broken = np.flatnonzero(is_other & (moved > self._tolerance))
         example = self._simplest(expectation, places, pairs, broken) if len(broken) else ()
         unit = "probability" if self._are_probabilities else "standard deviations"
         worst = float(moved[broken].max()) if len(broken) else 0.0
@@ -207,6 +219,27 @@ class Trials:
         ]
         return real + sorted(between, key=lambda place: place.rank)
 
+    def _tried_at(self, expectation: Expectation, places: Sequence[Place]) -> _Rows:
+        rows = self._likeness.rows(places)
+        return self._pairs(expectation, rows, self._other_positions(expectation, len(places)))
+
+    def _changed_places(self, expectation: Expectation) -> list[Place]:
+        """Return real rows, the most typical first, whose value the change makes another."""
+        if expectation.change is None:
+            raise NeverTriedError("it takes one value")
+        places = [Place(rank) for rank in range(self._likeness.n_rows)]
+        rows = self._likeness.rows(places)
+        changed = self._likeness.with_change(rows, expectation.column, expectation.change)
+        before, after = (values_of(part, expectation.column) for part in (rows, changed))
+        found = [
+            place
+            for place, one, other in zip(places, before, after, strict=True)
+            if not _is_same(one, other)
+        ]
+        if not found:
+            raise NeverTriedError("the change leaves every value as it is")
+        return found[:_TRIED]
+
     def _other_positions(self, expectation: Expectation, n: int) -> NDArray[np.int64]:
         return self._rng.choice(self._representatives(expectation), n)
 
@@ -215,7 +248,7 @@ class Trials:
         column = self._likeness.columns[expectation.column]
         present = np.flatnonzero(~column.missing)
         if not len(present):
-            raise NotApplicable(f"column {expectation.label!r} is empty")
+            raise NeverTriedError("it has no value")
         codes = column.levels.codes if column.values.dtype.kind == "O" else column.values
         return present[np.unique(codes[present], return_index=True)[1]]
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from pytest_kepler.checks import codes
 from pytest_kepler.checks.families import examine_data
 from pytest_kepler.checks.predicates import plural
 from pytest_kepler.errors import KeplerUsageError, first_line_of, nearest
@@ -26,11 +27,12 @@ _HEAD_BYTES: Final = 65_536
 
 @dataclass(frozen=True, slots=True)
 class FileOutcome:
-    """What came of the checks of a file, and how large it is."""
+    """What came of the checks of a file, how large it is, and how many notes were left out."""
 
     outcome: Outcome
     n_rows: int
     n_columns: int
+    n_left_out: int = 0
 
     @property
     def summary(self) -> str:
@@ -40,9 +42,23 @@ class FileOutcome:
         return (
             f"{plural(self.n_rows, 'row')}, {plural(self.n_columns, 'column')}: "
             f"{plural(len(self.outcome.passed), 'check')} passed, {n_found:,} found something"
-            f"{f', {lacking:,} could not judge' if lacking else ''}."
+            f"{f', {lacking:,} could not judge' if lacking else ''}{self._notes}."
             f"{f' What one means: kepler check {found[0].code}' if found else ''}"
         )
+
+    @property
+    def _notes(self) -> str:
+        if not self.n_left_out:
+            return ""
+        shows = "shows it" if self.n_left_out == 1 else "shows them"
+        return f", {plural(self.n_left_out, 'note')} (--notes {shows})"
+
+    def without_notes(self) -> FileOutcome:
+        """Return the same without notes, but for what the checks say of themselves."""
+        found = self.outcome.findings
+        kept = [one for one in found if one.severity != "note" or one.code == codes.GENERAL]
+        outcome = replace(self.outcome, findings=kept)
+        return replace(self, outcome=outcome, n_left_out=len(found) - len(kept))
 
 
 def examine_file(path: Path, target: str | None, config: CheckConfig) -> FileOutcome:
@@ -60,9 +76,11 @@ def examine_file(path: Path, target: str | None, config: CheckConfig) -> FileOut
     Raises
     ------
     KeplerUsageError
-        If the file or the column is not there, or the file cannot be read.
+        If the file or the column is not there, or the file cannot be read, or has no rows.
     """
     frame = read_table(path)
+    if not frame.shape[0]:
+        raise KeplerUsageError(f"{path} has no rows, only names of columns: nothing can be judged.")
     if target is None:
         return FileOutcome(examine_data(frame, None, None, config), *frame.shape)
     names = [str(name) for name in frame.columns]

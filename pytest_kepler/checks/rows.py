@@ -55,6 +55,15 @@ class SharedRows:
         """The share of the test rows that are training rows."""
         return len(self.test_rows) / self.n_test if self.n_test else 0.0
 
+    def is_planted(self, min_rows: float) -> bool:
+        """Tell whether more rows are shared than by how this data is.
+
+        Rows that repeat inside train as often are its nature: twice as many, and twice the spread
+        of such a count on top, are no chance.
+        """
+        by_nature = self.own_share * self.n_test
+        return len(self.test_rows) >= 2 * by_nature + 4 * float(np.sqrt(by_nature)) + min_rows
+
 
 def shared_rows(split: SplitView) -> SharedRows:
     """Return the rows that both splits have; computed once for a split.
@@ -108,7 +117,8 @@ class EqualRows:
     Attributes
     ----------
     rows : ndarray of shape (n_equal,)
-        Positions of the telling rows that have an equal row, equal ones next to each other.
+        Positions of the telling rows that have an equal row, equal ones next to each other and
+        the group that begins first before the others.
     starts : ndarray of shape (n_groups,)
         Where in `rows` each group of equal rows starts.
     n_telling : int
@@ -147,7 +157,22 @@ def _group(data: DataView) -> EqualRows:
     is_as_before[shown] = _confirmed(pairs, chosen[shown], chosen[shown - 1])
     is_member = is_as_before[:-1] | is_as_before[1:]
     starts = np.flatnonzero(~is_as_before[:-1][is_member])
-    return EqualRows(chosen[is_member], starts, len(chosen))
+    return EqualRows(*_by_first_row(chosen[is_member], starts), len(chosen))
+
+
+def _by_first_row(
+    rows: NDArray[np.int64], starts: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return groups of rows in the order of their first rows.
+
+    They come in the order of hashes, and those of texts are others in each process.
+    """
+    sizes = np.diff([*starts, len(rows)])
+    order = np.argsort(rows[starts], kind="stable")
+    places = np.empty_like(order)
+    places[order] = np.arange(len(order))
+    ordered = rows[np.argsort(np.repeat(places, sizes), kind="stable")]
+    return ordered, np.cumsum(sizes[order]) - sizes[order]
 
 
 def label_codes(data: DataView) -> NDArray[np.int64] | None:

@@ -158,7 +158,7 @@ def _as_configured(finding: Finding, config: CheckConfig) -> Finding:
 
 
 def _is_shown(finding: Finding, config: CheckConfig) -> bool:
-    # A crash is always told: silence would look like a passed check.
+    # What the checks say of themselves is always told: silence would look like a passed check.
     return finding.severity != "note" or config.notes or finding.code == codes.GENERAL
 
 

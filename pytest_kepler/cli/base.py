@@ -6,6 +6,7 @@ import argparse
 import os
 import shutil
 import sys
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 #: Exit statuses: something failed; the command line is mistaken.
 FAILED: Final = 1
 USAGE: Final = 4
+#: What argparse leaves free on the right.
+_MARGIN: Final = 2
 
 
 class Parser(argparse.ArgumentParser):
@@ -62,10 +65,12 @@ class Commands:
         formats : sequence of str
             What ``--format`` may be, the default first, where it is no way to print an answer.
         """
+        # The formatter keeps the lines of the example, and so does not fill these.
+        width = shutil.get_terminal_size().columns - _MARGIN
         command = self._commands.add_parser(
             name,
             help=text,
-            description=f"{text[0].upper()}{text[1:]}.",
+            description=textwrap.fill(f"{text[0].upper()}{text[1:]}.", width),
             epilog=f"example:\n  {example}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )

@@ -14,7 +14,7 @@ from pytest_kepler.harness.pairing import params_of
 from pytest_kepler.harness.progress import reporter_for
 from pytest_kepler.harness.sanity import tell_junit
 from pytest_kepler.harness.workbench import seed_of
-from pytest_kepler.tracking.context import Blocked, RunContext, TrainingError
+from pytest_kepler.tracking.context import Blocked, EvaluationError, RunContext, TrainingError
 from pytest_kepler.tracking.experiment import Experiment
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from pytest_kepler.adapters.fits import EvaluationView
     from pytest_kepler.harness.protocol import RunState
     from pytest_kepler.harness.workbench import Workbench
     from pytest_kepler.records import Finding
@@ -113,6 +114,55 @@ class FitGate:
             text = f"{gate.report(verdict.blocking)}\n{gate.ways_out(verdict.blocking)}"
             raise TrainingError(text, verdict.blocking)
 
+    def judge_rows(self, item: pytest.Item, state: RunState, X: object, y: object) -> None:
+        """Check that what is to be evaluated belongs to its target, and record what was found.
+
+        Raises
+        ------
+        EvaluationError
+            If it does not, that is not waived, and the gate is to block.
+        """
+        self._conclude_evaluation(
+            item,
+            state,
+            gate.examine_rows(
+                X,
+                y,
+                config=self.config.for_experiment(item.nodeid),
+                today=datetime.now(UTC).date(),
+                waive=state.spec.waive,
+            ),
+        )
+
+    def judge_evaluation(self, item: pytest.Item, state: RunState, view: EvaluationView) -> None:
+        """Check and record what is evaluated, beside what was fitted.
+
+        Raises
+        ------
+        EvaluationError
+            If a check found an error that is not waived and the gate is to block.
+        """
+        self._conclude_evaluation(
+            item,
+            state,
+            gate.examine_evaluation(
+                view,
+                config=self.config.for_experiment(item.nodeid),
+                today=datetime.now(UTC).date(),
+                waive=state.spec.waive,
+            ),
+        )
+
+    def _conclude_evaluation(
+        self, item: pytest.Item, state: RunState, verdict: gate.Verdict
+    ) -> None:
+        for finding in verdict.findings:
+            self.bench.write(finding_event(finding, self.bench.session_id, state.run_id))
+            tell_junit(item, finding)
+        if verdict.blocking and self.bench.settings.gate == "block":
+            text = f"{gate.report(verdict.blocking)}\n{gate.ways_out(verdict.blocking)}"
+            raise EvaluationError(text, verdict.blocking)
+
     def _examine_curves(
         self,
         item: pytest.Item,
@@ -181,5 +231,7 @@ def make_experiment(bench: Workbench, fit_gate: FitGate, item: Any, state: RunSt
         progress=reporter_for(item),
         is_hopeless=lambda values: fit_gate.is_hopeless(item, state, values),
         judge_curves=lambda history, y: fit_gate.judge_curves(item, state, history, y),
+        judge_rows=lambda X, y: fit_gate.judge_rows(item, state, X, y),
+        judge_evaluation=lambda view: fit_gate.judge_evaluation(item, state, view),
     )
     return Experiment(context)

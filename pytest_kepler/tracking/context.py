@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from pytest_kepler.adapters.fits import EvaluationView
     from pytest_kepler.records import Artifact, ExperimentSpec, Finding
     from pytest_kepler.tracking.checkpoints import Curve
 
@@ -31,6 +32,22 @@ class Blocked(Exception):  # noqa: N818  # an outcome that the harness reports, 
 
 class TrainingError(AssertionError):
     """The curves of a training show an error: the run has failed.
+
+    Attributes
+    ----------
+    findings : sequence of Finding
+        What is wrong, errors only.
+    """
+
+    def __init__(self, message: str, findings: Sequence[Finding] = ()) -> None:
+        super().__init__(message)
+        self.findings = tuple(findings)
+
+
+class EvaluationError(AssertionError):
+    """What was evaluated gives no result on new data: the run has failed.
+
+    Its rows were fitted on or chosen by, or do not belong to their target.
 
     Attributes
     ----------
@@ -115,6 +132,11 @@ class RunContext:
         Tells of an epoch's numbers whether the training should end.
     judge_curves : callable
         ``judge_curves(history, y)`` checks the curves of a training, and raises `TrainingError`.
+    judge_rows : callable
+        ``judge_rows(X, y)`` checks that what is to be evaluated belongs to its target, and raises
+        `EvaluationError`.
+    judge_evaluation : callable
+        Checks what is evaluated beside what was fitted, and raises `EvaluationError`.
     """
 
     spool: EventSink
@@ -135,3 +157,5 @@ class RunContext:
     progress: Callable[[Progress], None] | None = None
     is_hopeless: Callable[[Mapping[str, float]], bool] = lambda _values: False
     judge_curves: Callable[[Mapping[str, Sequence[float]], Any], None] = lambda _history, _y: None
+    judge_rows: Callable[[Any, Any], None] = lambda _X, _y: None
+    judge_evaluation: Callable[[EvaluationView], None] = lambda _view: None

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from pytest_kepler import adapters
-from pytest_kepler.adapters import formats
+from pytest_kepler.adapters import fits, formats, views
 from pytest_kepler.adapters.plain import article, class_name, jsonable, short
 from pytest_kepler.errors import ExperimentError, MetricError, nearest
 from pytest_kepler.spool import new_id
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_kepler.adapters.base import Fitted
+    from pytest_kepler.adapters.fits import PastFit
     from pytest_kepler.records import Artifact
     from pytest_kepler.tracking.checkpoints import Curves
     from pytest_kepler.tracking.context import RunContext
@@ -52,6 +53,7 @@ class Experiment:
         self._artifacts: dict[str, Artifact] = {}
         self._history: History = {}
         self._checkpoint: Checkpoint | None = None
+        self._fits: list[PastFit] = []
         #: Of a run that goes on from others, their curves as far as it has not logged them itself.
         self._before: Curves = {}
 
@@ -183,7 +185,9 @@ class Experiment:
         fitted = adapter.fit(model, X, y, fit_kwargs, recorder)
         seconds = time.perf_counter() - started_at
         self._log_fitted(fitted, phase, seconds)
-        if adapter.FRAMEWORK == "keras" and not self.smoke:
+        is_keras = adapter.FRAMEWORK == "keras"
+        self._fits.append(fits.remember(fitted.model, X, y, fit_kwargs, learns_on=is_keras))
+        if is_keras and not self.smoke:
             self._context.judge_curves(recorder.history, y)
         return fitted.model
 
@@ -248,11 +252,17 @@ class Experiment:
 
         Raises
         ------
+        EvaluationError
+            If `X` and `y` do not belong together row by row: nothing is computed then. Or if
+            `prefix` is empty and a search, early stopping or the like has chosen by these rows:
+            that is no result on new data. The metrics are logged nevertheless.
         ExperimentError
             If something was measured under this prefix before, or there is nothing to measure.
         """
         adapter = adapters.find(model, "experiment.evaluate")
         start = self._reserve_prefix(prefix, "experiment.evaluate")
+        if y is not None and not (views.is_dataset(X) or views.is_loader(X)):
+            self._context.judge_rows(X, y)
         if self.smoke:
             X, y, _ = trial.few(X, y, {})
         evaluated = adapter.evaluate(model, X, y)
@@ -263,6 +273,8 @@ class Experiment:
             self._left_out |= {start + name: why for name, why in evaluated.left_out.items()}
             self.describe(metrics_left_out=self._left_out)
         self._remember_data(start.rstrip("/"), (X, y))
+        if not start:
+            self._judge_rows(model, X, y)
         return logged
 
     def cross_validate(  # noqa: PLR0913  # scikit-learn's own arguments
@@ -528,6 +540,13 @@ class Experiment:
             )
         self._measured[prefix] = use
         return f"{prefix}/" if prefix else ""
+
+    def _judge_rows(self, model: Any, X: Any, y: Any) -> None:
+        """Let the rows of the main evaluation be compared with those that `model` rests on."""
+        has_target = y is not None or views.is_dataset(X)
+        concerned = fits.concerning(self._fits, model)
+        if concerned and has_target and not self.smoke:
+            self._context.judge_evaluation(fits.EvaluationView(X, concerned))
 
     def _remember_data(self, prefix: str, data: tuple[Any, ...]) -> None:
         found, why = self._fingerprint(data)

@@ -7,6 +7,7 @@ means nothing to such a program.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -207,6 +208,19 @@ def test_is_train(program: Program, seed: int) -> Program | None:
     return replace(program, X_test=program.X.copy(), y_test=program.y.copy())
 
 
+@fault("split", "early stopping by the test rows")
+def stopped_by_test(program: Program, seed: int) -> Program | None:
+    del seed
+    if not is_keras(program) or not is_plain(program) or program.X_test is None:
+        return None
+    import keras
+
+    given = {k: v for k, v in program.fit_kwargs.items() if k != "validation_split"}
+    stop = keras.callbacks.EarlyStopping(patience=3, restore_best_weights=True)
+    given |= {"validation_data": (program.X_test, program.y_test), "callbacks": [stop]}
+    return replace(program, fit_kwargs=given)
+
+
 @fault("split", "a class left out of training")
 def class_left_out(program: Program, seed: int) -> Program | None:
     del seed
@@ -323,6 +337,24 @@ def nan_weight(program: Program, seed: int) -> Program | None:
     values.reshape(-1)[np.random.default_rng(seed).integers(values.size)] = np.nan
     variable.assign(values)
     return program
+
+
+@fault("weights", "all but the last layer frozen as drawn")
+def frozen_base(program: Program, seed: int) -> Program | None:
+    del seed
+    model = graph(program)
+    if model is None or _is_trained(model):
+        return None
+    weighted = [layer for layer in model.layers if getattr(layer, "kernel", None) is not None]
+    if len(weighted) < 3 or not weighted[-1].trainable_variables:
+        return None
+    if any(type(layer).__name__ == "Embedding" for layer in model.layers):
+        return None
+    for layer in model.layers:
+        layer.trainable = layer is weighted[-1]
+    if sum(int(np.prod(one.shape)) for one in weighted[-1].variables) * 2 >= model.count_params():
+        return None
+    return recompiled(program)
 
 
 # --- Model --------------------------------------------------------------------------------
@@ -558,7 +590,7 @@ def _round(x: Any) -> Any:
     return keras.ops.round(x)
 
 
-def _between_last(program: Program, seed: int, what: Any) -> Program | None:
+def _between_last(program: Program, seed: int, what: Any, layer: Any = None) -> Program | None:
     import keras
 
     del seed
@@ -573,7 +605,7 @@ def _between_last(program: Program, seed: int, what: Any) -> Program | None:
     loss, metrics = settings.get("loss"), settings.get("metrics")
     before = model.layers[-1].input
     head = type(model.layers[-1]).from_config(model.layers[-1].get_config())
-    new = keras.Model(model.inputs, head(keras.layers.Lambda(what)(before)))
+    new = keras.Model(model.inputs, head((layer or keras.layers.Lambda(what))(before)))
     new.compile(optimizer=fresh_optimizer(model), loss=loss, metrics=metrics)
     return replace(program, model=new)
 
@@ -625,3 +657,75 @@ def shuffled_labels(program: Program, seed: int) -> Program | None:
         return None
     order = np.random.default_rng(seed).permutation(len(program.y))
     return replace(program, y=program.y[order])
+
+
+class _ByPlace:
+    """A model that knows the targets by the places of their rows."""
+
+    def __init__(self, y: Any) -> None:
+        self.y = y
+
+    def fit(self, X: Any, y: Any) -> _ByPlace:
+        del X, y
+        return self
+
+    def predict(self, X: Any) -> Any:
+        return self.y[: len(X)]
+
+
+@fault("behaviour", "a model that answers by the places of the rows")
+def by_place(program: Program, seed: int) -> Program | None:
+    del seed
+    is_judged = is_plain(program) and program.X_test is not None and program.y.ndim == 1
+    if is_keras(program) or not hasattr(program.model, "predict") or not is_judged:
+        return None
+    return replace(program, model=_ByPlace(program.y_test))
+
+
+@fault("behaviour", "batch statistics that hardly move")
+def lagging_statistics(program: Program, seed: int) -> Program | None:
+    del seed
+    if graph(program) is None or _is_trained(program.model):
+        return None
+
+    def change(layer: Any, config: dict[str, Any]) -> bool:
+        is_norm = type(layer).__name__ == "BatchNormalization"
+        if is_norm:
+            config["momentum"] = 0.9999
+        return is_norm
+
+    changed = rebuilt(program, change)
+    if changed is None:
+        return None
+    # In the few steps of the zoo's own trainings, all statistics lag.
+    return replace(changed, fit_kwargs={**program.fit_kwargs, "epochs": 25})
+
+
+@fault("behaviour", "a layer that forgets its setting when it is saved")
+def forgetful(program: Program, seed: int) -> Program | None:
+    if is_autoencoder(program):
+        return None
+    return _between_last(program, seed, None, _forgetful_layer(3.0))
+
+
+@cache
+def _forgetful_class() -> Any:
+    import keras
+
+    @keras.saving.register_keras_serializable("zoo")
+    class Forgetful(keras.layers.Layer):
+        def __init__(self, factor: float = 1.0, **options: Any) -> None:
+            super().__init__(**options)
+            self.factor = factor
+
+        def call(self, inputs: Any) -> Any:
+            return inputs * self.factor
+
+        def get_config(self) -> dict[str, Any]:
+            return {"name": self.name}
+
+    return Forgetful
+
+
+def _forgetful_layer(factor: float) -> Any:
+    return _forgetful_class()(factor)

@@ -34,8 +34,6 @@ import torch_faults
 from faults import FAULTS, Fault
 from results import write_section
 
-from pytest_kepler import checks
-
 if TYPE_CHECKING:
     from pytest_kepler.records import Finding
 
@@ -81,11 +79,10 @@ class Score:
 def account_of(program: programs.Program, *, is_trained: bool) -> list[Finding]:
     """Return what is found in a program; with its split, and trained where that is asked for."""
     account = run.examine(program)
-    if program.X_test is not None and program.y is not None and not isinstance(program.y, dict):
-        halves = (program.X, program.X_test, program.y, program.y_test)
-        account.after += checks.split(*halves, time=program.time)
     if is_trained:
         run.train(program, account)
+    else:
+        account.after += run.compare(program)
     return account.findings
 
 

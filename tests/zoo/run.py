@@ -32,6 +32,8 @@ import torch_programs
 from results import write_section
 
 from pytest_kepler import checks, gate
+from pytest_kepler.adapters import fits
+from pytest_kepler.checks import families
 from pytest_kepler.checks.config import CheckConfig
 
 if TYPE_CHECKING:
@@ -75,15 +77,32 @@ def examine(program: programs.Program) -> Account:
 def train(program: programs.Program, account: Account) -> None:
     """Train a program, and add what is found of its split, its curves and its answers."""
     one_target = not isinstance(program.y, dict)
-    if program.X_test is not None and program.y is not None and one_target:
-        halves = (program.X, program.X_test, program.y, program.y_test)
-        account.after += checks.split(*halves, time=program.time)
+    account.after += compare(program)
     history = _trained(program)
     if history is not None:
         account.after += checks.training(history, program.y if one_target else None)
     can_answer = hasattr(program.model, "predict") or is_torch(program)
     if program.X_test is not None and can_answer:
-        account.after += checks.behaviour(program.model, program.X_test, program.y_test)
+        held_out = (program.X_test, program.y_test)
+        account.after += checks.behaviour(program.model, *held_out, **trained_on(program))
+
+
+def trained_on(program: programs.Program) -> dict[str, Any]:
+    """Return the training rows of a program as `behaviour` takes them, if they have a target."""
+    return {} if program.y is None else {"X_train": program.X, "y_train": program.y}
+
+
+def compare(program: programs.Program) -> list[Finding]:
+    """Return what is found of the test rows, beside what a program is trained and validated on."""
+    if program.X_test is None or program.y is None or isinstance(program.y, dict):
+        return []
+    halves = (program.X, program.X_test, program.y, program.y_test)
+    found = checks.split(*halves, time=program.time)
+    past = fits.remember(
+        program.model, program.X, program.y, program.fit_kwargs, learns_on=not is_torch(program)
+    )
+    view = fits.EvaluationView(program.X_test, [past])
+    return found + families.examine_evaluation(view, CheckConfig()).findings
 
 
 def is_torch(program: programs.Program) -> bool:

@@ -149,6 +149,21 @@ def dead(program: Program, seed: int) -> Program | None:
     return changed(program, lambda one: one.bias.fill_(-10.0), WEIGHTED)
 
 
+@fault(FAMILY, "only the last layer trained, none loaded")
+def frozen_base(program: Program, seed: int) -> Program | None:
+    del seed
+    if not is_torch(program) or not is_fresh(program):
+        return None
+    weighted = [one for one in program.model.modules() if isinstance(one, WEIGHTED)]
+    sizes = [sum(part.numel() for part in one.parameters()) for one in weighted]
+    total = sum(one.numel() for one in program.model.parameters())
+    if len(weighted) < 3 or sizes[-1] * 2 >= total or sum(sizes[:-1]) * 2 <= total:
+        return None
+    program.model.requires_grad_(requires_grad=False)
+    weighted[-1].requires_grad_(requires_grad=True)
+    return with_optimizer(program)
+
+
 @fault(FAMILY, "everything frozen")
 def frozen(program: Program, seed: int) -> Program | None:
     del seed

@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from pytest_kepler.adapters import graph, probing
+from pytest_kepler.adapters.keras import fresh as freshness
 from pytest_kepler.adapters.keras import probe as benches
 from pytest_kepler.adapters.sampling import picked
 from pytest_kepler.adapters.views import (
@@ -22,12 +23,14 @@ from pytest_kepler.adapters.views import (
     Array,
     Broadcast,
     FirstSignal,
+    Frozen,
     Layer,
     LayerSignal,
     Loss,
     LossKind,
     Metric,
     ModelView,
+    Modes,
     NotApplicable,
     Output,
     Probe,
@@ -103,8 +106,8 @@ _ACTIVATION_LAYERS: Final[Mapping[str, str]] = {
     "Softmax": "softmax",
 }
 _SIGNAL_CELLS = 50_000_000
-_STD_ERRORS = 5.0
-_FRESH_SHARE = 0.9
+#: Models with more parameters are not cloned to be called.
+_CLONED_PARAMETERS = 50_000_000
 
 
 def matches(model: object) -> bool:
@@ -430,6 +433,36 @@ class KerasView(ModelView):
             bench = benches.Bench(clone, _tensors(X), _tensors(labels))
             return probing.run(bench, self._user_optimizer, self._output_weights)
 
+    def modes(self, labels: Any) -> Modes:
+        """Return what a clone answers for the first rows in both modes, and the losses of that.
+
+        The first rows are given labels of their own.
+        """
+        model = self._built
+        norms = [
+            str(layer.name)
+            for layer in model._flatten_layers()  # noqa: SLF001 - nested layers included
+            if type(layer).__name__ == "BatchNormalization" and layer.trainable
+        ]
+        if not norms:
+            raise NotApplicable("there is no BatchNormalization that is trained")
+        self._require_usual_training()
+        if model.count_params() > _CLONED_PARAMETERS:
+            raise NotApplicable("the model is too large to be cloned")
+        quietly = quiet_failures("a clone of the model cannot be called")
+        with untouched_globals(), _untouched_seeds(model), quietly:
+            clone = self._compiled_clone(self._batch)
+            # Inference first: training mode moves the clone's statistics.
+            both = [_answers_of(clone, self._batch, labels, mode) for mode in (False, True)]
+        (inference, first), (training, second) = both
+        return Modes(
+            inference,
+            training,
+            None if first is None or second is None else (first, second),
+            norms,
+            int(_to_numpy(self.model.optimizer.iterations)),
+        )
+
     def _require_usual_training(self) -> None:
         if not self.model.compiled:
             raise NotApplicable("the model is not compiled")
@@ -521,19 +554,25 @@ class KerasView(ModelView):
         optimizer = getattr(self.model, "optimizer", None)
         if optimizer is not None and int(_to_numpy(optimizer.iterations)) > 0:
             return False
-        fresh = total = 0
-        for layer in self.model._flatten_layers():  # noqa: SLF001 - nested models included
-            if type(layer).__name__ == "BatchNormalization" and not _is_untrained_norm(layer):
-                return False
-            kernel = getattr(layer, "kernel", None)
-            kind = _KINDS.get(type(layer).__name__)
-            is_known = kind in {"dense", "conv"} and hasattr(layer, "kernel_initializer")
-            if kernel is None or not is_known:
-                continue
-            size = int(np.prod(kernel.shape))
-            total += size
-            fresh += size if _is_initial(layer, kernel) else 0
-        return total == 0 or fresh >= _FRESH_SHARE * total
+        return freshness.is_mostly_initial(self.model)
+
+    @cached_property
+    def is_thinned(self) -> bool:
+        """Whether weights are made small or zero on purpose."""
+        model = self._built
+        if getattr(getattr(self.optimizer, "inner_optimizer", self.optimizer), "weight_decay", 0):
+            return True
+        layers = model._flatten_layers()  # noqa: SLF001 - nested layers included
+        if any(getattr(one, "activity_regularizer", None) is not None for one in layers):
+            return True
+        if any(getattr(one, "regularizer", None) is not None for one in model.trainable_variables):
+            return True
+        return graph.has_small_weights(_to_numpy(one) for one in model.trainable_variables)
+
+    @cached_property
+    def frozen(self) -> Frozen:
+        """The layers that are never trained but come before some that are."""
+        return freshness.read_frozen(self._built)
 
 
 def view(model: Any, X: Any = None, *, seed_shift: int = 0) -> KerasView:
@@ -657,6 +696,27 @@ def _clone_of_class(model: Any) -> Any:
     takes_all = any(one.kind is one.VAR_KEYWORD for one in taken.values())
     config = model.get_config()
     return type(model)(**{name: config[name] for name in config if takes_all or name in taken})
+
+
+def _answers_of(
+    clone: Any,
+    batch: Any,
+    labels: Any,
+    is_training: bool,
+) -> tuple[Array, float | None]:
+    """Return (the outputs, the loss without penalties; None without labels)."""
+    ops = sys.modules["keras"].ops
+    x = _tensors(batch)
+    outputs = clone(x, training=is_training)
+    arrays = _arrays(outputs)
+    if len(arrays) != 1:
+        raise NotApplicable("the model has several outputs")
+    if labels is None:
+        return arrays[0], None
+    y = _tensors(labels[: len(arrays[0])])
+    total = clone.compute_loss(x, y, outputs, None, training=is_training)
+    penalty = sum(float(_to_numpy(ops.sum(one))) for one in clone.losses)
+    return arrays[0], float(_to_numpy(total)) - penalty
 
 
 def _silence(layer: Any) -> None:
@@ -910,48 +970,3 @@ def _copy_state(source: Any, target: Any) -> None:
 
 def _takes_training(layer: Any) -> bool:
     return bool(getattr(layer, "_call_has_training_arg", False))
-
-
-def _is_untrained_norm(layer: Any) -> bool:
-    if not layer.built:
-        return True
-    mean, variance = _to_numpy(layer.moving_mean), _to_numpy(layer.moving_variance)
-    return bool((mean == 0).all() and (variance == 1).all())
-
-
-def _is_initial(layer: Any, kernel: Any) -> bool:
-    """Tell whether a kernel's spread is what its initializer gives."""
-    expected = _initial_sd(layer.kernel_initializer, tuple(kernel.shape))
-    if expected is None:
-        return True
-    values = _to_numpy(kernel)
-    error = expected / np.sqrt(2 * values.size)
-    return bool(abs(float(values.std()) - expected) <= _STD_ERRORS * error + 1e-3 * expected)
-
-
-def _initial_sd(initializer: Any, shape: tuple[int, ...]) -> float | None:
-    """Return the spread that an initializer gives, or None if it cannot be told."""
-    config = initializer.get_config() if hasattr(initializer, "get_config") else {}
-    name = type(initializer).__name__
-    if "scale" in config and "mode" in config:
-        return _variance_scaling_sd(config, shape)
-    known: dict[str, float] = {
-        "Zeros": 0.0,
-        "Ones": 0.0,
-        "Constant": 0.0,
-        "RandomNormal": float(config.get("stddev") or 0.0),
-    }
-    if name in {"GlorotUniform", "GlorotNormal"}:
-        return _variance_scaling_sd({"scale": 1.0, "mode": "fan_avg"}, shape)
-    if name in {"HeUniform", "HeNormal"}:
-        return _variance_scaling_sd({"scale": 2.0, "mode": "fan_in"}, shape)
-    if name in {"LecunUniform", "LecunNormal"}:
-        return _variance_scaling_sd({"scale": 1.0, "mode": "fan_in"}, shape)
-    return known.get(name)
-
-
-def _variance_scaling_sd(config: Mapping[str, Any], shape: tuple[int, ...]) -> float:
-    field_size = int(np.prod(shape[:-2])) if len(shape) > 2 else 1  # noqa: PLR2004 - a matrix
-    fan_in, fan_out = shape[-2] * field_size, shape[-1] * field_size
-    fans = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}
-    return float(np.sqrt(config["scale"] / max(1.0, fans[config["mode"]])))

@@ -102,7 +102,8 @@ def tensors(value: Any, model: Any) -> Any:
         dtype = torch.int64
     elif value.dtype.kind not in "biuf":
         raise NotApplicable(f"values of the type {value.dtype} are no tensor")
-    return torch.as_tensor(np.ascontiguousarray(value)).to(device, dtype)
+    # torch warns of an array that may not be written to, as pandas hands out: it gets a copy.
+    return torch.as_tensor(np.require(value, None, ["C", "W"])).to(device, dtype)
 
 
 def place_of(model: Any) -> tuple[Any, Any]:

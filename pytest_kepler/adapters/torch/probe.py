@@ -70,7 +70,7 @@ class Bench:
         self._state = [*clone.parameters(), *clone.buffers()]
         self._start = [one.detach().clone() for one in self._state]
         self.unconnected: set[int] = set()
-        _prepare(clone)
+        into_training(clone)
 
     @cached_property
     def few(self) -> Batch:
@@ -114,7 +114,7 @@ class Bench:
         self.clone.eval()
         with torch.no_grad():
             found = float(self._plain(call(self.clone, self.batch[0]), self.batch[1]))
-        _prepare(self.clone)
+        into_training(self.clone)
         return found
 
     def outputs(self) -> list[Array]:
@@ -123,7 +123,7 @@ class Bench:
 
         found: list[Array] = []
         with torch.no_grad():
-            for prepare in (self.clone.eval, lambda: _prepare(self.clone)):
+            for prepare in (self.clone.eval, lambda: into_training(self.clone)):
                 prepare()
                 found += map(to_numpy, flat(call(self.clone, self.batch[0])))
         return [one.astype(np.float64) for one in found]
@@ -200,7 +200,7 @@ class Together:
             one.step()
 
 
-def _prepare(clone: Any) -> None:
+def into_training(clone: Any) -> None:
     """Put a clone into training mode, without what makes a step random."""
     clone.train()
     for module in clone.modules():

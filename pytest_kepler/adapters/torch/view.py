@@ -15,7 +15,7 @@ from pytest_kepler.adapters import graph, probing
 from pytest_kepler.adapters.sampling import chosen_rows
 from pytest_kepler.adapters.torch import losses as reading
 from pytest_kepler.adapters.torch import probe as benches
-from pytest_kepler.adapters.torch.fresh import is_fresh
+from pytest_kepler.adapters.torch.fresh import is_fresh, read_frozen
 from pytest_kepler.adapters.torch.inputs import (
     call,
     cells_of,
@@ -35,11 +35,13 @@ from pytest_kepler.adapters.views import (
     Array,
     Broadcast,
     FirstSignal,
+    Frozen,
     Layer,
     LayerSignal,
     Loss,
     Metric,
     ModelView,
+    Modes,
     NotApplicable,
     Output,
     Probe,
@@ -254,6 +256,23 @@ class TorchView(ModelView):
             return True
         return is_fresh(self._module, self.optimizers)
 
+    @cached_property
+    def is_thinned(self) -> bool:
+        """Whether weights are made small or zero on purpose."""
+        if any(name.endswith("_mask") for name, _ in self._module.named_buffers()):
+            return True  # pruned by torch itself
+        if any(group.get("weight_decay") for one in self.optimizers for group in one.param_groups):
+            return True
+        return graph.has_small_weights(map(to_numpy, self._copy.parameters()))
+
+    @cached_property
+    def frozen(self) -> Frozen:
+        """The layers that are never trained but come before some that are."""
+        found = self._graph
+        called = zip(found.layers, found.events, strict=True)
+        modules = [(layer.name, event.module) for layer, event in called]
+        return read_frozen(self._copy, [one for one in modules if one[1] is not None])
+
     # --- One batch forward ----------------------------------------------------------------
 
     @cached_property
@@ -376,6 +395,29 @@ class TorchView(ModelView):
         return Broadcast(outputs.shape, true.shape, is_certain) if pairs else None
 
     # --- The probe ------------------------------------------------------------------------
+
+    def modes(self, labels: Any) -> Modes:
+        """Return what a copy answers for the first rows in both modes; no loss is known."""
+        del labels
+        norms = [
+            (name, one)
+            for name, one in self._module.named_modules()
+            if getattr(one, "num_batches_tracked", None) is not None
+            and any(weight.requires_grad for weight in one.parameters())
+        ]
+        if not norms:
+            raise NotApplicable("there is no batch normalisation that is trained")
+        module, _ = self._copied()
+        batch = tensors(self._batch, module)
+        with self._calling(), quiet_failures("a copy of the model cannot be called"):
+            found = [[to_numpy(one) for one in flat(call(module, batch))]]
+            benches.into_training(module)
+            found.append([to_numpy(one) for one in flat(call(module, batch))])
+        if any(len(arrays) != 1 for arrays in found):
+            raise NotApplicable("the model has several outputs")
+        n_steps = min(int(one.num_batches_tracked) for _, one in norms)
+        names = [name or type(one).__name__ for name, one in norms]
+        return Modes(found[0][0], found[1][0], None, names, n_steps)
 
     def probe(self, labels: Any, max_parameters: int) -> Probe:
         """Take a few training steps on a copy."""

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pytest_kepler import cli
+from pytest_kepler.checks import codes as catalogue
 from pytest_kepler.checks import files
 from pytest_kepler.checks.config import CheckConfig
 from pytest_kepler.errors import KeplerUsageError
@@ -116,6 +117,14 @@ def test_a_column_with_an_error_is_found_in_a_file(csv, tmp_path):
     assert codes(path, "species") == {"K304", "K309"}
 
 
+def test_a_file_without_rows_is_refused(csv, capsys):
+    csv.write_text("a,b,y\n")
+    with pytest.raises(KeplerUsageError, match="has no rows, only names of columns"):
+        files.examine_file(csv, "y", CONFIG)
+    assert cli.main(["check", str(csv), "--target", "y"]) == 4
+    assert capsys.readouterr().err.endswith("nothing can be judged.\n")
+
+
 # --- The command --------------------------------------------------------------------------
 
 
@@ -152,6 +161,74 @@ def test_json_has_findings_with_numbers_and_what_could_not_be_judged(holed, caps
     assert answer["findings"][0]["threshold"] == {"rows that agree": 1.0}
     assert "K305" in answer["passed"]
     assert "K317" in answer["not_applicable"]
+
+
+@pytest.fixture
+def noted(tmp_path):
+    """Return a file with an intercept, of which K306 has no more to say than a note."""
+    path = tmp_path / "noted.csv"
+    PENGUINS.dropna().assign(intercept=1).to_csv(path, index=False)
+    return path
+
+
+def test_a_note_is_counted_and_shown_where_it_is_asked_for(noted, capsys, monkeypatch):
+    cli.main(["check", str(noted), "--target", "species"])
+    assert " passed, 0 found something" in (hidden := capsys.readouterr().out)
+    assert "1 note (--notes shows it)." in hidden
+    assert "K306" not in hidden
+    cli.main(["check", str(noted), "--target", "species", "--notes"])
+    shown = capsys.readouterr().out
+    assert shown.startswith("K306 note")
+    assert "--notes" not in shown
+    monkeypatch.chdir(noted.parent)
+    (noted.parent / "pyproject.toml").write_text("[tool.kepler]\nnotes = true\n")
+    cli.main(["check", str(noted), "--target", "species"])
+    assert capsys.readouterr().out == shown
+
+
+def test_json_has_every_check_in_one_of_its_lists(noted, capsys):
+    cli.main(["check", str(noted), "--target", "species", "--format", "json"])
+    answer = json.loads(capsys.readouterr().out)
+    assert [(one["code"], one["severity"]) for one in answer["findings"]] == [("K306", "note")]
+    told = [one["code"] for one in answer["findings"]]
+    told += [*answer["passed"], *answer["not_applicable"]]
+    assert sorted(told) == sorted(info.code for info in catalogue.of_family("data"))
+
+
+@pytest.mark.parametrize("width", [60, 80])
+@pytest.mark.parametrize("code", [*catalogue.CHECKS, "K000"])
+def test_a_help_page_keeps_to_the_width_of_the_terminal(code, width, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert cli.main(["check", code]) == 0
+    page = capsys.readouterr().out
+    words = [word for word in page.splitlines() if " " in word.strip()]
+    assert max(map(len, words)) <= width
+    assert page.split() == catalogue.explain(code).split()
+
+
+def test_a_wide_terminal_has_the_page_as_it_is_written(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    cli.main(["check", "K309"])
+    assert capsys.readouterr().out == catalogue.explain("K309")
+
+
+def test_what_else_there_is_keeps_to_the_width_of_the_terminal(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert cli.main(["check", "K9999"]) == 4
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("kepler: There is no check 'K9999'")
+    assert max(map(len, lines)) <= 80
+    with pytest.raises(SystemExit):
+        cli.main(["doctor", "--help"])
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
+def test_what_the_checks_say_of_themselves_has_a_page(capsys):
+    assert cli.main(["check", "K000"]) == 0
+    page = capsys.readouterr().out
+    for name in ("model-not-asked", "check-crashed", "unused-waiver"):
+        assert name in page
+    assert catalogue.check_table().count("\n## K000\n") == 1
 
 
 def test_markdown_has_an_entry_for_each_finding(holed, capsys):

@@ -160,8 +160,8 @@ def test_labels_that_only_look_like_classes_make_the_answer_inferred():
 
 @pytest.mark.parametrize(
     "X",
-    [[], np.empty((0, 3)), pd.DataFrame(), [[1.0, 2.0]], [[1], [1, 2]], ["a", "b"], iter([[1.0]])],
-    ids=["empty-list", "no-rows", "empty-frame", "one-row", "ragged", "text", "generator"],
+    [[[1.0, 2.0]], [[1], [1, 2]], ["a", "b"], iter([[1.0]])],
+    ids=["one-row", "ragged", "text", "generator"],
 )
 def test_odd_input_gives_no_finding_and_no_error(X):
     assert checks.data(X) == []

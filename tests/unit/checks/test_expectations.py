@@ -178,12 +178,65 @@ def test_a_sparse_matrix_has_no_columns_to_expect_things_of():
         checks.behaviour(RIDGE, csr_matrix(np.eye(3)), invariant_to=[0])
 
 
-def test_a_model_that_answers_at_random_is_not_accused_of_a_broken_expectation():
+def test_a_model_that_answers_at_random_breaks_no_expectation_and_keeps_none():
     class Random:
         def predict(self, rows):
             return np.random.default_rng().normal(size=len(rows))
 
-    assert found(Random(), X, invariant_to="sex") == []
+    (one,) = found(Random(), X, invariant_to="sex")
+    assert one.message == (
+        "What is expected of column 'sex' was never tried: two answers for the same rows differ."
+    )
+    assert one.example == ()
+
+
+# --- Expectations that nothing could break ------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("expectations", "reason"),
+    [
+        ({"invariant_to": {"sex": {1: 2}}}, "the change leaves every value as it is"),
+        ({"invariant_to": "one"}, "it takes one value"),
+        ({"monotone": {"one": "increasing"}}, "it takes one value"),
+        ({"invariant_to": "none"}, "it has no value"),
+    ],
+)
+def test_an_expectation_that_no_row_tries_is_an_error_that_says_why(expectations, reason):
+    class OfItsColumns:
+        def predict(self, rows):
+            return RIDGE.predict(rows[X.columns])
+
+    rows = X.assign(one=1.0, none=np.nan)
+    (one,) = found(OfItsColumns(), rows, **expectations)
+    assert (one.code, one.severity) == ("K713", "error")
+    assert one.message.endswith(f"was never tried: {reason}.")
+
+
+def test_an_expectation_that_is_tried_hides_none_that_is_not():
+    rows = X.assign(one=1.0)
+    fitted = model(Ridge()).fit(rows.drop(columns="sex"), MASS)
+    (one,) = found(fitted, rows.assign(sex=X["sex"]), invariant_to=["sex", "one"])
+    assert one.location == "column 'one'"
+
+
+def test_a_change_of_what_is_rare_is_tried_where_it_occurs():
+    class Odd:
+        def predict(self, rows):
+            return rows[:, 0] + 100 * (rows[:, 1] == 7)
+
+    rows = np.c_[np.linspace(0, 1, 1_500), np.zeros(1_500)]
+    rows[3, 1] = 7
+    assert found(Odd(), rows, invariant_to={1: {7: 0}})[0].measured["share of pairs"] == 1.0
+    rows[3, 1] = 0
+    (one,) = found(Odd(), rows, invariant_to={1: {7: 0}})
+    assert "never tried" in one.message
+
+
+def test_a_change_that_fails_is_no_expectation_that_holds():
+    found_ = found(RIDGE, X, invariant_to={"sex": lambda value: value / 2})
+    assert ("K713", "error") in {(one.code, one.severity) for one in found_}
+    assert any("never tried: the check crashed" in one.message for one in found_)
 
 
 # --- Procedures and repeated training -----------------------------------------------------

@@ -196,7 +196,7 @@ def why(outcome, code):
     return outcome.not_applicable[code]
 
 
-def test_an_empty_frame_has_nothing_to_judge_and_says_so():
+def test_before_a_fit_an_empty_frame_has_nothing_to_judge_and_says_so():
     outcome = families.examine_data(pd.DataFrame({"a": []}), [], None, CheckConfig())
     assert outcome.findings == []
     assert why(outcome, "K301") == why(outcome, "K304") == "there are no rows"
@@ -275,9 +275,9 @@ def test_a_common_number_that_test_lacks_is_told():
     assert ("K109", "warning") in told(found)
 
 
-def test_a_model_that_cannot_be_asked_is_named_and_stops_nothing():
+def test_a_model_that_cannot_be_asked_is_an_error_and_no_crash():
     found = checks.behaviour(SVC(), NUMBERS, [0, 1] * 20)
-    assert [(one.code, one.name) for one in found] == [("K000", "model-not-asked")]
+    assert [(one.name, one.severity) for one in found] == [("model-not-asked", "error")]
     assert "NotFittedError" in found[0].message
 
 

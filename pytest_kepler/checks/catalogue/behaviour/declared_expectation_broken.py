@@ -4,7 +4,8 @@ What it looks at
     What you expect with ``invariant_to=`` and ``monotone=``: 128 of your rows and 128 between them
     are asked twice, the second time with another value in the column. The share of pairs that
     break the expectation, by more than one point of probability or one hundredth of the answers'
-    spread. It shows the most typical row that does, with the least change.
+    spread. It shows the most typical row that does, with the least change. An expectation that
+    no row can break, of a column with one value, say, is an error too: it was never tried.
 Why it matters
     A model may be accurate and still answer what the field knows to be wrong.
 What it cannot see
@@ -20,12 +21,12 @@ from typing import TYPE_CHECKING, Final
 from pytest_kepler.adapters.views import NotApplicable
 from pytest_kepler.checks.answers import largest_difference
 from pytest_kepler.checks.codes import CHECKS
-from pytest_kepler.checks.expectations import Trials
+from pytest_kepler.checks.expectations import NeverTriedError, Trials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_kepler.adapters.views import BehaviourView
+    from pytest_kepler.adapters.views import BehaviourView, Expectation
     from pytest_kepler.checks.codes import Limits
     from pytest_kepler.records import Finding
 
@@ -45,7 +46,11 @@ def check(behaviour: BehaviourView, limits: Limits) -> Iterator[Finding]:
         raise NotApplicable("two answers for the same rows differ")
     trials = Trials(behaviour, limits["tol"])
     for expectation in behaviour.expectations:
-        trial = trials.run(expectation)
+        try:
+            trial = trials.run(expectation)
+        except NeverTriedError as reason:
+            yield _untried(expectation, str(reason))
+            continue
         share = trial.n_broken / trial.n_pairs
         if not trial.example or share <= limits["fail-rate"]:
             continue
@@ -59,3 +64,15 @@ def check(behaviour: BehaviourView, limits: Limits) -> Iterator[Finding]:
             basis="batch",
             example=trial.example,
         )
+
+
+def _untried(expectation: Expectation, reason: str) -> Finding:
+    """Return the finding of an expectation that no row could break: it must not pass."""
+    where = f"column {expectation.label!r}"
+    return INFO.finding(
+        f"What is expected of {where} was never tried: {reason}.",
+        location=where,
+        measured={"n": 0},
+        fix="Give rows in which it can be seen, or correct the expectation.",
+        basis="batch",
+    )

@@ -36,6 +36,7 @@ _WEIGHTS = ("class_weight", "sample_weight")
 def check(data: DataView, limits: Limits) -> Iterator[Finding]:
     """Yield one finding if the rarest class is far rarer than the commonest."""
     data.require_aligned()
+    data = data.labelled
     task = require_classification(data)
     if data.model is not None and data.model.is_unsupervised:
         raise NotApplicable("the model does not learn classes")

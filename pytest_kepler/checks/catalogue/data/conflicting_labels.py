@@ -38,7 +38,7 @@ _FEW_COLUMNS = 3
 def check(data: DataView, limits: Limits) -> Iterator[Finding]:
     """Yield one finding if too many rows contradict each other."""
     data.require_aligned()
-    task = require_classification(data)
+    task = require_classification(data.labelled)
     if _is_coarse(data):
         raise NotApplicable("with so few columns, rows are equal by rounding")
     equal = equal_rows(data)
@@ -47,12 +47,14 @@ def check(data: DataView, limits: Limits) -> Iterator[Finding]:
     levels, codes = data.target.codes
     if not len(equal.rows):
         return
+    # A row without a label contradicts no other.
+    has_label = ~data.target.missing.reshape(-1)[equal.rows]
     of_row = codes[equal.rows]
-    lowest = np.minimum.reduceat(of_row, equal.starts)
-    highest = np.maximum.reduceat(of_row, equal.starts)
-    conflicts = lowest != highest
+    lowest = np.minimum.reduceat(np.where(has_label, of_row, len(levels)), equal.starts)
+    highest = np.maximum.reduceat(np.where(has_label, of_row, -1), equal.starts)
+    conflicts = lowest < highest
     sizes = np.diff([*equal.starts, len(equal.rows)])
-    n_rows = int(sizes[conflicts].sum())
+    n_rows = int(np.add.reduceat(has_label, equal.starts, dtype=np.int64)[conflicts].sum())
     share = n_rows / equal.n_telling
     if n_rows < limits["min-conflicts"] or share <= limits["warn-share"]:
         return
@@ -61,7 +63,8 @@ def check(data: DataView, limits: Limits) -> Iterator[Finding]:
     severity: Severity = "error" if is_bad else "warning"
     shown = []
     for k in np.flatnonzero(conflicts)[:_SHOWN].tolist():
-        rows = equal.rows[equal.starts[k] : equal.starts[k] + sizes[k]]
+        part = slice(equal.starts[k], equal.starts[k] + sizes[k])
+        rows = equal.rows[part][has_label[part]]
         pair = rows[[np.argmin(codes[rows]), np.argmax(codes[rows])]].tolist()
         shown.append(" and ".join(f"{row} ({levels[codes[row]]})" for row in pair))
     yield INFO.finding(

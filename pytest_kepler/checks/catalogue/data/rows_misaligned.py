@@ -2,7 +2,7 @@
 
 What it looks at
     The number of rows of everything that must have a value a row, and the index labels of
-    pandas objects.
+    pandas objects: of data, of either side of a split, and of what is evaluated.
 Why it matters
     scikit-learn and Keras pair rows by position and ignore the index: a target in another
     order trains on wrong labels without a word.

@@ -3,7 +3,8 @@
 What it looks at
     For classes, the cross-validated balanced accuracy of a small decision tree on each column
     alone; for numbers, the rank correlation. On at most 5,000 rows and 200 columns, and only
-    where the column is far ahead of the next one that is not its copy.
+    where the column is far ahead of the next one that is not its copy. Rows without a label are
+    left out.
 Why it matters
     Such a column often was written down after the outcome was known.
 What it cannot see
@@ -45,6 +46,7 @@ _FIX = "Ask whether the value of the column is known when the model is used."
 def check(data: DataView, limits: Limits) -> Iterator[Finding]:
     """Yield a finding if one column alone predicts the target nearly perfectly."""
     data.require_aligned()
+    data = data.labelled
     task = task_of(data)
     if task.kind not in {"classification", "regression"}:
         raise NotApplicable(f"the task is {task.kind}")

@@ -2,7 +2,8 @@
 
 What it looks at
     For classes, columns with exactly as many values as there are classes that map one to one
-    onto them; for numbers, columns of which the target is an affine function.
+    onto them; for numbers, columns of which the target is an affine function. Rows without a
+    label are left out.
 Why it matters
     The model reads the answer, and is useless where the answer is not known.
 What it cannot see
@@ -39,6 +40,7 @@ _FIX = "Drop the column, or ask whether its value is known when the model is use
 def check(data: DataView, limits: Limits) -> Iterator[Finding]:
     """Yield a finding for each column that is the target."""
     data.require_aligned()
+    data = data.labelled
     task = task_of(data)
     target, block = data.target, data.block
     if task.kind in {"reconstruction", "multilabel"} or target.values.ndim > 1:

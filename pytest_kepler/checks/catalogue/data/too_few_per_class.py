@@ -35,6 +35,7 @@ INFO = CHECKS["K320"]
 def check(data: DataView, limits: Limits) -> Iterator[Finding]:
     """Yield one finding if a class is too rare to be divided."""
     data.require_aligned()
+    data = data.labelled
     task = require_classification(data)
     if task.is_inferred and data.target.is_numeric:
         raise NotApplicable("the target may be a count, not a class")

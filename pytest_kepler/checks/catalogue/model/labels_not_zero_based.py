@@ -58,9 +58,7 @@ def check(fit: FitView, limits: Limits) -> Iterator[Finding]:
 
 def _for_xgboost(name: str, fit: FitView) -> Iterator[Finding]:
     """Yield a finding unless the labels are 0, 1, … without gaps, as XGBoost asks for."""
-    target = fit.data.target
-    if target.missing.any():
-        raise NotApplicable("some labels are missing, and K305 tells of them")
+    target = fit.data.labelled.target
     classes = np.unique(target.flat) if target.is_numeric else np.empty(0)
     if len(classes) and (classes != np.floor(classes.astype(np.float64))).any():
         raise NotApplicable("the target is no class, and K612 tells of that")

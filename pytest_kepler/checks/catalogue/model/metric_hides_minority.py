@@ -39,8 +39,9 @@ def check(fit: FitView, limits: Limits) -> Iterator[Finding]:
         raise NotApplicable("nothing is searched for")
     if validation.scoring not in (None, "accuracy") or fit.model.learns != "classifier":
         raise NotApplicable("the search is not judged by accuracy")
-    task = require_classification(fit.data)
-    levels, codes = fit.data.target.codes
+    data = fit.data.labelled
+    task = require_classification(data)
+    levels, codes = data.target.codes
     counts = np.bincount(codes, minlength=len(levels))
     share = float(counts.max(initial=0) / max(len(codes), 1))
     if share < limits["share"] or len(levels) < 2:  # noqa: PLR2004 - K319 tells of one class

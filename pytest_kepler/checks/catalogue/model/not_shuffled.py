@@ -49,8 +49,8 @@ def check(fit: FitView, limits: Limits) -> Iterator[Finding]:
         raise NotApplicable("the fit shuffles the rows")
     if data.ordered:
         raise NotApplicable("the rows are ordered by time")
-    task = require_classification(data)
-    target = data.target
+    task = require_classification(data.labelled)
+    target = data.labelled.target
     if target.n_rows < _MIN_ROWS:
         raise NotApplicable(f"there are fewer than {_MIN_ROWS} rows")
     ratio = label_changes(target)

@@ -15,8 +15,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from pytest_kepler.adapters.views import NotApplicable
 from pytest_kepler.checks.codes import CHECKS
 from pytest_kepler.checks.predicates import SHOWN, plural
@@ -40,11 +38,7 @@ def check(split: SplitView, limits: Limits) -> Iterator[Finding]:
     count = len(shared.test_rows)
     if count < limits["min-rows"] or shared.share <= limits["warn-share"]:
         return
-    # Rows that repeat inside train as often are how this data is, not how it was split: twice
-    # as many, and twice the spread of such a count on top, are no chance.
-    by_nature = shared.own_share * shared.n_test
-    is_planted = count >= 2 * by_nature + 4 * np.sqrt(by_nature) + limits["min-rows"]
-    is_error = shared.share > limits["error-share"] and is_planted
+    is_error = shared.share > limits["error-share"] and shared.is_planted(limits["min-rows"])
     severity: Severity = "error" if is_error else "warning"
     pairs = [
         f"test {test} = train {train}"

@@ -1,0 +1,1 @@
+"""Checks of what a run evaluates, beside what it has fitted."""
