@@ -240,8 +240,11 @@ def examine_behaviour(  # noqa: PLR0913 - what the public function was given
     ------
     KeplerUsageError
         If an expectation of rising or falling answers is made of a model that gives several, or
-        of what it was `trained_on`, (X, y), one is missing or shorter than the other.
+        of what it was `trained_on`, (X, y), one is missing or shorter than the other, or a loader
+        gives something else than rows and a target.
     """
+    if views.is_loader(X):
+        X, y = _rows_of_loader(model, X, config)
     rows = X if views.is_dataset(X) else views.take_rows(X, BEHAVIOUR_ROWS)
     target = y if y is None else views.take_rows(y, BEHAVIOUR_ROWS)
     known = view_model(model, rows)
@@ -275,6 +278,16 @@ def examine_behaviour(  # noqa: PLR0913 - what the public function was given
     if not any(codes.GENERAL.startswith(prefix) for prefix in config.ignore):
         outcome = _with_refusals(outcome)
     return _with_untried(outcome, expectations) if expectations else outcome
+
+
+def _rows_of_loader(model: Any, loader: Any, config: CheckConfig) -> tuple[Any, Any]:
+    """Return the rows and the target that a loader holds: a model is asked about single rows."""
+    data = _read(loader, None, config, view_model(model, loader))
+    if data.unreadable or len(data.blocks) != 1 or len(data.targets) != 1:
+        why = data.unreadable or "it gives several arrays, or no target"
+        msg = f"behaviour asks about single rows, and cannot take them from the loader: {why}. "
+        raise KeplerUsageError(msg + "Hand over the rows and their target as arrays.")
+    return data.blocks[0].source, data.targets[0].values
 
 
 def _trained_on(

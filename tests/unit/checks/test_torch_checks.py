@@ -491,3 +491,17 @@ def test_a_trained_module_is_asked_for_its_answers():
     constant = nn.Sequential(nn.Linear(64, 10))
     nn.init.zeros_(constant[0].weight)
     assert "K711" in {one.code for one in checks.behaviour(constant, X, y)}
+
+
+def test_behaviour_takes_the_rows_of_a_loader_and_says_what_it_cannot_take():
+    rows = np.random.default_rng(0).normal(size=(256, 8)).astype(np.float32)
+    labels = (rows[:, 0] > 0).astype(np.int64)
+    model = nn.Sequential(nn.Linear(8, 2))
+    with torch.no_grad():
+        model[0].weight.copy_(torch.eye(2, 8).flip(0))
+    held_out = data.TensorDataset(torch.from_numpy(rows), torch.from_numpy(labels))
+    by_loader = checks.behaviour(model, data.DataLoader(held_out, batch_size=32))
+    assert by_loader == checks.behaviour(model, rows, labels)
+    without = data.DataLoader(data.TensorDataset(torch.from_numpy(rows)), batch_size=32)
+    with pytest.raises(KeplerUsageError, match="Hand over the rows and their target as arrays"):
+        checks.behaviour(model, without)
