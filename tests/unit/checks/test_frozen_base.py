@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import keras
 import pytest
-import torch
 from keras import initializers, layers
 from sklearn.datasets import load_digits
-from torch import nn
 
 from pytest_kepler import checks
+
+HAS_TORCH = importlib.util.find_spec("torch") is not None
+if HAS_TORCH:
+    import torch
+    from torch import nn
+
+needs_torch = pytest.mark.skipif(
+    not HAS_TORCH, reason="no part of dev, because its wheel is gigabytes on Linux"
+)
 
 X, y = load_digits(return_X_y=True)
 X = (X / 16).astype("float32")
@@ -20,7 +29,8 @@ SPARSE = "sparse_categorical_crossentropy"
 @pytest.fixture(autouse=True)
 def _seeded():
     keras.utils.set_random_seed(5)
-    torch.manual_seed(5)
+    if HAS_TORCH:
+        torch.manual_seed(5)
 
 
 def conv_base(**options):
@@ -227,6 +237,7 @@ def torch_told(model):
     return [(one.code, one.severity) for one in found]
 
 
+@needs_torch
 @pytest.mark.parametrize(
     ("make", "width"), [(torch_base, 64), (torch_conv_base, 32), (zero_biased, 64)]
 )
@@ -234,6 +245,7 @@ def test_a_torch_base_that_was_never_loaded_is_told(make, width):
     assert torch_told(torch_model(make(), width)) == [("K211", "warning")]
 
 
+@needs_torch
 @pytest.mark.parametrize(
     "make",
     [

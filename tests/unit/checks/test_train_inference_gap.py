@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import importlib.util
 import random
 
 import keras
 import numpy as np
 import pytest
-import torch
 from keras import layers
 from sklearn.datasets import load_diabetes, load_digits
 from sklearn.linear_model import LogisticRegression
-from torch import nn
 
 from pytest_kepler import checks
 from pytest_kepler.adapters import views
 from pytest_kepler.checks import families
 from pytest_kepler.checks.config import CheckConfig
+
+HAS_TORCH = importlib.util.find_spec("torch") is not None
+if HAS_TORCH:
+    import torch
+    from torch import nn
+
+needs_torch = pytest.mark.skipif(
+    not HAS_TORCH, reason="no part of dev, because its wheel is gigabytes on Linux"
+)
 
 X, y = load_digits(return_X_y=True)
 X = (X / 16).astype("float32")
@@ -30,7 +38,8 @@ SPARSE = "sparse_categorical_crossentropy"
 @pytest.fixture(autouse=True)
 def _seeded():
     keras.utils.set_random_seed(3)
-    torch.manual_seed(3)
+    if HAS_TORCH:
+        torch.manual_seed(3)
 
 
 def network(momentum=0.9, *, n_steps=1000, dropout=0.0, is_frozen=False):
@@ -204,6 +213,7 @@ def torch_network(momentum=0.1, n_steps=1000, dropout=0.0):
     return model
 
 
+@needs_torch
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
@@ -218,6 +228,7 @@ def test_a_torch_module_is_judged_by_its_accuracy(options, expected):
     assert told(torch_network(**options)) == expected
 
 
+@needs_torch
 def test_nothing_of_a_torch_module_is_changed():
     model = torch_network(1e-4, dropout=0.2).train()
     before = {name: one.clone() for name, one in model.state_dict().items()}
