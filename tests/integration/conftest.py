@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -136,6 +137,24 @@ class Project:
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
     return Project(pytester, monkeypatch)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _rewritten(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Let pytest rewrite the plugin's modules once: it keeps them, and each session reads that."""
+    folder = tmp_path_factory.mktemp("warm")
+    test = """
+        import pytest
+
+        @pytest.mark.experiment
+        def test_warm(experiment):
+            experiment.log(accuracy=1)
+    """
+    (folder / "test_warm.py").write_text(textwrap.dedent(test), encoding="utf-8")
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    for _ in range(2):  # a first session, and one of duplicates
+        subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=True)
 
 
 @pytest.fixture
