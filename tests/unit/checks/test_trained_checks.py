@@ -24,8 +24,10 @@ from sklearn.tree import DecisionTreeRegressor
 
 from pytest_kepler import checks
 from pytest_kepler.checks import families
+from pytest_kepler.checks.config import CheckConfig
 from pytest_kepler.errors import KeplerUsageError
 
+NOTES = CheckConfig(notes=True)
 CANCER = load_breast_cancer(return_X_y=True)
 DIABETES = load_diabetes(return_X_y=True)
 DIGITS = load_digits(return_X_y=True)
@@ -426,11 +428,11 @@ def test_an_estimator_is_the_same_when_it_is_loaded(model):
     assert after[2] - before[2] <= {name for name in after[2] if name.startswith("pytest_kepler")}
 
 
-def test_an_estimator_with_a_lambda_is_a_warning_with_the_library_s_words():
+def test_an_estimator_with_a_lambda_is_a_note_with_the_library_s_words():
     X, y = CANCER
     model = make_pipeline(FunctionTransformer(lambda rows: rows / 100), RandomForestClassifier(5))
-    (found,) = checks.behaviour(model.fit(X, y), X, y, select="K709")
-    assert found.severity == "warning"
+    (found,) = checks.behaviour(model.fit(X, y), X, y, select="K709", config=NOTES)
+    assert found.severity == "note"
     assert "it cannot be saved: " in found.message
     assert "lambda" in found.message
 
@@ -530,7 +532,7 @@ def test_a_keras_layer_that_forgets_a_setting_is_found():
     assert (found.code, found.severity) == ("K709", "error")
 
 
-def test_a_keras_layer_that_is_not_registered_is_a_warning():
+def test_a_keras_layer_that_is_not_registered_is_a_note():
     keras = pytest.importorskip("keras")
 
     class Twice(keras.layers.Layer):
@@ -539,6 +541,6 @@ def test_a_keras_layer_that_is_not_registered_is_a_warning():
 
     X, y = (DIGITS[0] / 16).astype("float32"), DIGITS[1]
     model = trained(keras.layers, X, y, Twice(), keras.layers.Dense(10, "softmax"))
-    (found,) = checks.behaviour(model, X, y, select="K709")
-    assert (found.code, found.severity) == ("K709", "warning")
+    (found,) = checks.behaviour(model, X, y, select="K709", config=NOTES)
+    assert (found.code, found.severity) == ("K709", "note")
     assert "cannot be loaded: TypeError" in found.message

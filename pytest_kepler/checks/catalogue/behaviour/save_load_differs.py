@@ -4,7 +4,8 @@ What it looks at
     The answers of the model and of another that was made from what it saves, for up to 128
     held-out rows. scikit-learn's estimators go through pickle, XGBoost's through their own
     JSON, Keras models through a ``.keras`` file in a temporary folder, which is removed.
-    A model that cannot be saved or loaded gives a warning, with what the library said.
+    A model that cannot be saved or loaded gives a note, with what the library said: lambdas and
+    layers that are not registered are common in sound work.
 Why it matters
     What goes into production is the saved model. A state that is not saved, a layer whose settings
     are not in its configuration, or a function that exists in one notebook alone are missing there.
@@ -50,7 +51,7 @@ def check(behaviour: BehaviourView, limits: Limits) -> Iterator[Finding]:
     except CannotReload as reason:
         yield INFO.finding(
             f"The model is lost with this process: {reason}.",
-            severity="warning",
+            severity="note",
             location="model",
             fix="Register custom objects, and replace lambdas and classes made inside functions "
             "by named ones in a module.",
