@@ -14,7 +14,12 @@ from pytest_kepler.harness.pairing import params_of
 from pytest_kepler.harness.progress import reporter_for
 from pytest_kepler.harness.sanity import tell_junit
 from pytest_kepler.harness.workbench import seed_of
-from pytest_kepler.tracking.context import Blocked, EvaluationError, RunContext, TrainingError
+from pytest_kepler.tracking.context import (
+    Blocked,
+    EvaluationError,
+    RunContext,
+    TrainingError,
+)
 from pytest_kepler.tracking.experiment import Experiment
 
 if TYPE_CHECKING:
@@ -26,6 +31,7 @@ if TYPE_CHECKING:
     from pytest_kepler.harness.protocol import RunState
     from pytest_kepler.harness.workbench import Workbench
     from pytest_kepler.records import Finding
+    from pytest_kepler.tracking.context import FindingsError
 
 
 #: The checks of curves that end a training at once.
@@ -108,11 +114,7 @@ class FitGate:
         if not history:
             return
         verdict = self._examine_curves(item, state, history, y)
-        for finding in verdict.findings:
-            self.bench.write(finding_event(finding, self.bench.session_id, state.run_id))
-        if verdict.blocking and self.bench.settings.gate == "block":
-            text = f"{gate.report(verdict.blocking)}\n{gate.ways_out(verdict.blocking)}"
-            raise TrainingError(text, verdict.blocking)
+        self._conclude(item, state, verdict, TrainingError)
 
     def judge_rows(self, item: pytest.Item, state: RunState, X: object, y: object) -> None:
         """Check that what is to be evaluated belongs to its target, and record what was found.
@@ -122,17 +124,14 @@ class FitGate:
         EvaluationError
             If it does not, that is not waived, and the gate is to block.
         """
-        self._conclude_evaluation(
-            item,
-            state,
-            gate.examine_rows(
-                X,
-                y,
-                config=self.config.for_experiment(item.nodeid),
-                today=datetime.now(UTC).date(),
-                waive=state.spec.waive,
-            ),
+        verdict = gate.examine_rows(
+            X,
+            y,
+            config=self.config.for_experiment(item.nodeid),
+            today=datetime.now(UTC).date(),
+            waive=state.spec.waive,
         )
+        self._conclude(item, state, verdict, EvaluationError)
 
     def judge_evaluation(self, item: pytest.Item, state: RunState, view: EvaluationView) -> None:
         """Check and record what is evaluated, beside what was fitted.
@@ -142,26 +141,28 @@ class FitGate:
         EvaluationError
             If a check found an error that is not waived and the gate is to block.
         """
-        self._conclude_evaluation(
-            item,
-            state,
-            gate.examine_evaluation(
-                view,
-                config=self.config.for_experiment(item.nodeid),
-                today=datetime.now(UTC).date(),
-                waive=state.spec.waive,
-            ),
+        verdict = gate.examine_evaluation(
+            view,
+            config=self.config.for_experiment(item.nodeid),
+            today=datetime.now(UTC).date(),
+            waive=state.spec.waive,
         )
+        self._conclude(item, state, verdict, EvaluationError)
 
-    def _conclude_evaluation(
-        self, item: pytest.Item, state: RunState, verdict: gate.Verdict
+    def _conclude(
+        self,
+        item: pytest.Item,
+        state: RunState,
+        verdict: gate.Verdict,
+        error: type[FindingsError],
     ) -> None:
+        """Record what was found, and fail the run where an error stands."""
         for finding in verdict.findings:
             self.bench.write(finding_event(finding, self.bench.session_id, state.run_id))
             tell_junit(item, finding)
         if verdict.blocking and self.bench.settings.gate == "block":
             text = f"{gate.report(verdict.blocking)}\n{gate.ways_out(verdict.blocking)}"
-            raise EvaluationError(text, verdict.blocking)
+            raise error(text, verdict.blocking)
 
     def _examine_curves(
         self,

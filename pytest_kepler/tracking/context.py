@@ -30,8 +30,8 @@ class Blocked(Exception):  # noqa: N818  # an outcome that the harness reports, 
         self.findings = tuple(findings)
 
 
-class TrainingError(AssertionError):
-    """The curves of a training show an error: the run has failed.
+class FindingsError(AssertionError):
+    """Checks found errors after the first step: the run has failed.
 
     Attributes
     ----------
@@ -44,20 +44,15 @@ class TrainingError(AssertionError):
         self.findings = tuple(findings)
 
 
-class EvaluationError(AssertionError):
-    """What was evaluated gives no result on new data: the run has failed.
+class TrainingError(FindingsError):
+    """The curves of a training show an error."""
+
+
+class EvaluationError(FindingsError):
+    """What was evaluated gives no result on new data.
 
     Its rows were fitted on or chosen by, or do not belong to their target.
-
-    Attributes
-    ----------
-    findings : sequence of Finding
-        What is wrong, errors only.
     """
-
-    def __init__(self, message: str, findings: Sequence[Finding] = ()) -> None:
-        super().__init__(message)
-        self.findings = tuple(findings)
 
 
 class EventSink(Protocol):
