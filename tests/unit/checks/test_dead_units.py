@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import keras
 import numpy as np
 import pytest
@@ -13,16 +11,13 @@ from sklearn.linear_model import LogisticRegression
 
 from pytest_kepler import checks
 from pytest_kepler.checks.config import CheckConfig
+from tests.optional import HAS_TORCH, needs_torch
 
-HAS_TORCH = importlib.util.find_spec("torch") is not None
 if HAS_TORCH:
     import torch
     from torch import nn
     from torch.nn.utils import prune
 
-needs_torch = pytest.mark.skipif(
-    not HAS_TORCH, reason="no part of dev, because its wheel is gigabytes on Linux"
-)
 
 X, y = load_digits(return_X_y=True)
 X = (X / 16).astype("float32")

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import keras
 import pytest
 from keras import initializers, layers
 from sklearn.datasets import load_digits
 
 from pytest_kepler import checks
+from tests.optional import HAS_TORCH, needs_torch
 
-HAS_TORCH = importlib.util.find_spec("torch") is not None
 if HAS_TORCH:
     import torch
     from torch import nn
 
-needs_torch = pytest.mark.skipif(
-    not HAS_TORCH, reason="no part of dev, because its wheel is gigabytes on Linux"
-)
 
 X, y = load_digits(return_X_y=True)
 X = (X / 16).astype("float32")

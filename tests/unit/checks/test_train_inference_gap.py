@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import random
 
 import keras
@@ -16,15 +15,12 @@ from pytest_kepler import checks
 from pytest_kepler.adapters import views
 from pytest_kepler.checks import families
 from pytest_kepler.checks.config import CheckConfig
+from tests.optional import HAS_TORCH, needs_torch
 
-HAS_TORCH = importlib.util.find_spec("torch") is not None
 if HAS_TORCH:
     import torch
     from torch import nn
 
-needs_torch = pytest.mark.skipif(
-    not HAS_TORCH, reason="no part of dev, because its wheel is gigabytes on Linux"
-)
 
 X, y = load_digits(return_X_y=True)
 X = (X / 16).astype("float32")
